@@ -1,0 +1,63 @@
+"""Errors a user can mend: what failed, why, and the command or change that mends it."""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+from typing import NamedTuple
+
+
+class Problem(NamedTuple):
+    """One line of an error that reports several problems at once."""
+
+    subject: str
+    why: str
+    fix: str
+
+
+class UserError(Exception):
+    """A mistake or gap the user can mend; the command line prints it without a traceback.
+
+    Args:
+        what: What failed, in one line.
+        why: The cause, with the offending value.
+        fix: The command or change that mends it.
+        problems: More problems of the same kind, shown together as an aligned list.
+    """
+
+    def __init__(self, what: str, why: str = "", fix: str = "", problems: Iterable[Problem] = ()) -> None:
+        super().__init__(what)
+        self.what, self.why, self.fix = what, why, fix
+        self.problems = tuple(problems)
+
+    def __str__(self) -> str:
+        lines = [self.what]
+        if self.why:
+            lines.append(f"  why  {self.why}")
+        if self.fix:
+            lines.append(f"  fix  {self.fix}")
+        return "\n".join(lines + align(self.problems))
+
+    def __reduce__(self) -> tuple[type["UserError"], tuple[object, ...]]:
+        return UserError, (self.what, self.why, self.fix, self.problems)
+
+
+def align(problems: tuple[Problem, ...]) -> list[str]:
+    """Lay problems out in columns, one indented line each."""
+    if not problems:
+        return []
+    subject, why = (max(len(problem[i]) for problem in problems) for i in (0, 1))
+    return [f"  {p.subject:<{subject}}  {p.why:<{why}}  {p.fix}".rstrip() for p in problems]
+
+
+def unknown(kind: str, name: str, known: Iterable[str], listing: str) -> UserError:
+    """Build the error for a name nobody knows, naming the nearest known one.
+
+    Args:
+        kind: What the name should have been, e.g. ``"method"``.
+        name: What the user wrote.
+        known: Every name that would have worked.
+        listing: The command that lists them.
+    """
+    names = sorted(known)
+    near = get_close_matches(name, names, n=1, cutoff=0.5)
+    why = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(names) or 'none'}"
+    return UserError(f"no {kind} is called {name!r}", why, listing)

@@ -1,0 +1,56 @@
+"""The unit of the benchmark: a base text, a target text, and the seed of the noise they share."""
+
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from typing import Any
+
+
+class Category(StrEnum):
+    """The paper's five kinds of target attribute (Table 3 of arXiv:2504.00396)."""
+
+    facial_attributes = "facial_attributes"
+    clothing = "clothing"
+    image_style = "image_style"
+    appearance = "appearance"
+    accessories = "accessories"
+
+    @property
+    def title(self) -> str:
+        """The category in words, e.g. ``"facial attributes"``."""
+        return self.value.replace("_", " ")
+
+
+@dataclass(frozen=True, slots=True)
+class Triple:
+    """One test case; ``id`` is the join key everywhere, nothing is ever paired by position."""
+
+    id: str
+    """Unique within its test set; also the stem of every file made for it."""
+    base: str
+    """The base text: comma-separated phrases describing the original portrait."""
+    target: str
+    """The target text: the one attribute to add."""
+    category: Category
+    """Which of the five kinds of attribute the target is."""
+    seed: int
+    """Seed of the initial noise shared by the original and every customised portrait."""
+    phrases: tuple[str, ...]
+    """The base text split into its phrases."""
+    original: str | None = None
+    """Path of a shipped original portrait, relative to the test set; None where the base model makes it."""
+    sha256: str | None = None
+    """SHA-256 of the shipped original's file; None where there is none."""
+
+    @property
+    def prompt(self) -> str:
+        """The complete text: base and target joined by a comma."""
+        return f"{self.base}, {self.target}"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON types, leaving out the fields that are None."""
+        return {key: value for key, value in asdict(self).items() if value is not None}
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> "Triple":
+        """Rebuild a triple from ``to_dict``; raises TypeError or ValueError on fields that do not fit."""
+        return cls(**{**data, "category": Category(data["category"]), "phrases": tuple(data["phrases"])})
