@@ -88,9 +88,11 @@ def custom(n: int, seed: int) -> list[Sample]:
             portrait = portrait.with_(expression="smiling")
         return _with_target(portrait, _fitting(rng, portrait, _category(rng)))
 
+    telling = random.Random(f"custom-told-{seed}")  # apart, so that more samples do not change the first ones
+
     def tell_less(sample: Sample) -> Sample:
         told = tell(sample.portrait, without=_contradicted(sample.target))
-        kept = [phrase for phrase, names in told.items() if not _SURROUNDINGS & set(names) or rng.random() < 0.5]
+        kept = [phrase for phrase, names in told.items() if not _SURROUNDINGS & set(names) or telling.random() < 0.5]
         return sample._replace(phrases=tuple(kept))
 
     return [tell_less(sample) for sample in _take(n, draw, "train")]

@@ -44,7 +44,7 @@ class Judge(nn.Module):
         self.widths = tuple(widths)
         ins = (12, *self.widths[:-1])  # 2x2 pixels folded into channels
         self.stages = nn.ModuleList(
-            nn.Sequential(_conv(i, o, stride=1 if n == 0 else 2), _Residual(o), _Residual(o))
+            nn.Sequential(_conv(i, o, stride=1 if n == 0 else 2), *(_Residual(o) for _ in range(1 + (n < 3))))
             for n, (i, o) in enumerate(zip(ins, self.widths, strict=True))
         )
         wide = self.widths[-1]

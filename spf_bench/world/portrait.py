@@ -185,20 +185,25 @@ def mask(portrait: Portrait, attribute: str, size: int = 64) -> np.ndarray:
     if attribute == "framing":
         attribute = "background"
     plain = portrait.with_(style="none")
-    here = _draw(_options(plain), size)
-    return functools.reduce(np.logical_or, (_differs(here, _draw(o, size)) for o in _without(plain, attribute)))
+    return _region(_draw(_options(plain), size), plain, attribute)
 
 
 def part_map(portrait: Portrait, size: int = 64) -> np.ndarray:
     """Labels every pixel [size, size], uint8, with the index in `PARTS` of what is painted there."""
     governs = {"skin": "skin", "clothes": "clothes", "mouth": "expression", "eyes": "eyes", "hair": "hair_style"}
+    plain = portrait.with_(style="none")
+    here = _draw(_options(plain), size)
     labels = np.zeros((size, size), dtype=np.uint8)
     for index, part in enumerate(PARTS[1:], start=1):
         attribute = governs.get(part, part)
-        if getattr(portrait, attribute) in ("none", "bald"):
-            continue
-        labels[mask(portrait, attribute, size)] = index
+        if getattr(plain, attribute) not in ("none", "bald"):
+            labels[_region(here, plain, attribute)] = index
     return labels
+
+
+def _region(here: np.ndarray, plain: Portrait, attribute: str) -> np.ndarray:
+    others = (_draw(options, here.shape[0]) for options in _without(plain, attribute))
+    return functools.reduce(np.logical_or, (_differs(here, other) for other in others))
 
 
 def _options(portrait: Portrait) -> dict[str, Any]:
@@ -246,12 +251,15 @@ def _without(portrait: Portrait, attribute: str) -> list[dict[str, Any]]:
         "clothes": "clothes",
         "expression": "mouth",
     }
-    recoloured = {"skin": "skinColor", "clothes_color": "clothesColor", "background": "backgroundColor"}
+    # Each colour lies far from every colour the attribute can have.
+    recoloured = {
+        "skin": {"skinColor": "#00ff00"},
+        "clothes_color": {"clothesColor": "#00ffff"},
+        "background": {"backgroundColor": "#ff00ff"},
+        "hair_color": {"hairColor": "#00ff00", "facialHairColor": "#00ff00"},
+    }
     if attribute in recoloured:
-        # Two far colours: one of them differs clearly from whatever is there.
-        return [options | {recoloured[attribute]: color} for color in ("#00ff00", "#ff00ff")]
-    if attribute == "hair_color":
-        return [options | {"hairColor": color, "facialHairColor": color} for color in ("#00ff00", "#ff00ff")]
+        return [options | recoloured[attribute]]
     if attribute == "eyes":
         return [options | {"eyesProbability": 0, "eyebrowsProbability": 0}]
     if attribute == "subject":
