@@ -1,0 +1,170 @@
+"""Every setting of the two training stages, and their presets."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+from spf_train import settings
+from spf_train.errors import ConfigError
+
+Trainable = Literal["all", "cross_attention"]
+MixedPrecision = Literal["no", "fp16", "bf16"]
+
+
+@dataclass(frozen=True)
+class StageConfig:
+    """How one stage is optimised. Exactly one of `steps` and `epochs` is given.
+
+    steps: optimiser steps.
+    epochs: passes over the samples, in place of `steps`.
+    batch: samples per optimiser step.
+    micro_batch: samples per forward pass; the gradient of a batch is accumulated over its parts.
+    lr: learning rate after warm-up.
+    warmup: steps over which the learning rate rises linearly, from lr / warmup.
+    betas, weight_decay: of AdamW.
+    grad_clip: largest L2 norm of the whole gradient; None does not clip.
+    caption_dropout: probability in [0, 1] that a sample is trained with the empty caption.
+    mixed_precision: autocast type; trained weights and optimiser state stay in fp32. fp16 needs CUDA.
+    ema_decay: decay of the exponential moving average that is saved in place of the last weights.
+    min_snr_gamma: clips the weight of easy timesteps in L_diff (arXiv:2303.09556); None weighs all alike.
+    trainable: every UNet weight, or only to_q, to_k, to_v and to_out of the `attn2` layers.
+    checkpoint_every: steps between checkpoints.
+    gradient_checkpointing: recomputes activations in the backward pass: less memory, more time, same result.
+    """
+
+    steps: int | None = None
+    epochs: float | None = None
+    batch: int = 8
+    micro_batch: int | None = None
+    lr: float = 1e-5
+    warmup: int = 0
+    betas: tuple[float, float] = (0.9, 0.999)
+    weight_decay: float = 0.01
+    grad_clip: float | None = 1.0
+    caption_dropout: float = 0.0
+    mixed_precision: MixedPrecision = "no"
+    ema_decay: float | None = None
+    min_snr_gamma: float | None = None
+    trainable: Trainable = "all"
+    checkpoint_every: int = 500
+    gradient_checkpointing: bool = False
+
+    def __post_init__(self) -> None:
+        settings.check_types(self)
+        if (self.steps is None) == (self.epochs is None):
+            settings.reject(self, "steps", "exactly one of steps and epochs is given")
+        at_least_one = ("steps", "epochs", "batch", "micro_batch", "checkpoint_every")
+        for name in (*at_least_one, "lr", "grad_clip", "min_snr_gamma"):
+            value = getattr(self, name)
+            if value is not None and not value > 0:
+                settings.reject(self, name, "it must be above 0")
+        if not 0 <= self.caption_dropout <= 1:
+            settings.reject(self, "caption_dropout", "a probability lies in [0, 1]")
+        if self.ema_decay is not None and not 0 < self.ema_decay < 1:
+            settings.reject(self, "ema_decay", "a decay lies between 0 and 1")
+
+    def total_steps(self, samples: int) -> int:
+        """Optimiser steps for a set of `samples` samples."""
+        if self.steps is not None:
+            return self.steps
+        assert self.epochs is not None
+        return math.ceil(self.epochs * samples / self.batch)
+
+
+@dataclass(frozen=True)
+class SPFConfig:
+    """What stage 2 optimises. Each default that the paper does not state is argued in docs/decisions.md.
+
+    norm: "mse" is the mean square of each layer's difference; "l2" its unsquared L2 norm, as printed.
+    text_positions: positions that L_text compares: the base tokens, or those and the padding both share.
+    text_mask: where (1 - M̂) enters L_text: on the values Q ("query"), or on the attention maps ("map").
+    use_sfcm: False is vanilla alignment: the control map is 0 everywhere.
+    rescale: divides the control map by its per-sample maximum.
+    phrase_map: "minmax" scales each phrase's map to [0, 1]; "mass" keeps its share of the attention mass.
+    gamma_center: moves the training set's mean phrase-target similarity to this value; None leaves it.
+    w_diff, w_text, w_fine, w_enh: weights of the four losses in Eq. 12.
+    response_loss: "difference" is Eq. 10; "clip" is the direct CLIP supervision of Eq. 11.
+    enhance_decode: "full" decodes the predicted latent; "clip-size" first resizes it to CLIP's input size.
+    align_t_min, align_t_max: the timesteps (both included) at which alignment acts; None is the last one.
+    enhance_t_max: the last timestep at which response enhancement acts; None is the last one.
+    align_uncond: our extension: samples whose caption was dropped are aligned with the reference's
+        unconditional branch, everywhere (M̂ = 0); without it they only enter L_diff.
+    """
+
+    norm: Literal["mse", "l2"] = "mse"
+    text_positions: Literal["base", "base+pad"] = "base"
+    text_mask: Literal["query", "map"] = "query"
+    use_sfcm: bool = True
+    rescale: bool = True
+    phrase_map: Literal["minmax", "mass"] = "minmax"
+    gamma_center: float | None = None
+    w_diff: float = 1.0
+    w_text: float = 0.2
+    w_fine: float = 0.1
+    w_enh: float = 0.6
+    response_loss: Literal["difference", "clip"] = "difference"
+    enhance_decode: Literal["full", "clip-size"] = "full"
+    align_t_min: int = 0
+    align_t_max: int | None = None
+    enhance_t_max: int | None = None
+    align_uncond: bool = False
+
+    def __post_init__(self) -> None:
+        settings.check_types(self)
+        weights = ("w_diff", "w_text", "w_fine", "w_enh")
+        for name in weights:
+            if getattr(self, name) < 0:
+                settings.reject(self, name, "a loss weight is not negative")
+        if not any(getattr(self, name) for name in weights):
+            settings.reject(self, "w_diff", "at least one loss weight is above 0")
+        if self.align_t_max is not None and self.align_t_max < self.align_t_min:
+            settings.reject(self, "align_t_max", f"it lies below align_t_min={self.align_t_min}")
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """Both stages (None: not trained), the settings of SPF, and the seed of data order and noise."""
+
+    stage1: StageConfig | None = None
+    stage2: StageConfig | None = None
+    spf: SPFConfig = field(default_factory=SPFConfig)
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        settings.check_types(self)
+        if self.spf.align_uncond and self.stage2 is not None and not self.stage2.caption_dropout:
+            why = "it aligns samples whose caption was dropped, and caption_dropout of stage 2 is 0"
+            raise ConfigError("align_uncond would do nothing", why, "set caption_dropout, or turn it off")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain dicts, lists and numbers, ready for JSON."""
+        return settings.to_dict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> TrainConfig:
+        """Inverse of `to_dict`; what is missing keeps its default. Raises ConfigError for an unknown name."""
+        return settings.from_dict(cls, values)
+
+    @classmethod
+    def preset(cls, name: str) -> TrainConfig:
+        """A named configuration of PRESETS. Raises ConfigError with the nearest name if there is none."""
+        if name not in PRESETS:
+            raise settings.unknown("preset", name, PRESETS)
+        return PRESETS[name]
+
+
+# Appendix A of arXiv:2504.00396v2: 8 samples, then 2, on each of 8 GPUs; here parts of one GPU's batch.
+_PAPER_1 = StageConfig(epochs=2, batch=64, micro_batch=8, lr=1e-5)
+_PAPER_2 = StageConfig(epochs=5, batch=16, micro_batch=2, lr=5e-5, trainable="cross_attention")
+# The embedded world: minutes on two CPU cores.
+_WORLD_1 = StageConfig(steps=300, batch=24, lr=1e-4, warmup=20, checkpoint_every=100)
+_WORLD_2 = StageConfig(steps=600, batch=16, lr=1e-4, warmup=20, checkpoint_every=100, trainable="cross_attention")
+_WORLD_SPF = SPFConfig(phrase_map="mass")
+
+PRESETS: dict[str, TrainConfig] = {
+    "paper": TrainConfig(_PAPER_1, _PAPER_2),
+    "world": TrainConfig(_WORLD_1, _WORLD_2, _WORLD_SPF),
+    "world-quick": TrainConfig(replace(_WORLD_1, steps=60), replace(_WORLD_2, steps=60), _WORLD_SPF),
+}

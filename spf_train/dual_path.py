@@ -1,0 +1,138 @@
+"""Stage 2: dual-path contrastive learning, the heart of SPF-Portrait (Sec. 3.2-3.4 of arXiv:2504.00396v1)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from spf_train import control_map as sfcm
+from spf_train import losses
+from spf_train.config import SPFConfig, Trainable
+from spf_train.data import Batch
+from spf_train.enhancement import ResponseEnhancement
+from spf_train.pictures import save_maps
+from spf_train.prediction import Diffusion
+from spf_train.stages import NaiveStage, Terms
+from spf_train.tap import CrossAttentionTap, LayerQK
+from spf_train.text import phrase_tokens
+
+
+class DualPathStage(NaiveStage):
+    """The response path learns the target text; the frozen reference path shows what has to stay.
+
+    Both paths get the same x_t: the reference path with the base text, the response path with the complete
+    text. The reference path is frozen, and no gradient flows through the control map.
+
+    response: the UNet that trains, usually stage 1's.
+    reference: the original UNet.
+    enhancement: the response loss, with its frozen VAE and CLIP.
+    config: losses and switches.
+    mean_cosine: the training set's mean phrase-target similarity, for `gamma_center`.
+
+    soft, released: the maps M and M̂ [B, 1, h, w] of the last aligned batch, to be looked at.
+    """
+
+    def __init__(
+        self,
+        response: Any,
+        reference: Any,
+        enhancement: ResponseEnhancement,
+        diffusion: Diffusion,
+        config: SPFConfig,
+        which: Trainable | None = "cross_attention",
+        min_snr_gamma: float | None = None,
+        mean_cosine: float = 0.0,
+    ) -> None:
+        super().__init__(response, diffusion, which, min_snr_gamma)
+        self.reference = reference.eval().requires_grad_(False)
+        self.enhancement = enhancement
+        self.config = config
+        self.weights = {
+            "diff": config.w_diff,
+            "text": config.w_text,
+            "fine": config.w_fine,
+            "enh": config.w_enh,
+        }
+        self.gamma_shift = 0.0 if config.gamma_center is None else config.gamma_center - mean_cosine
+        self.soft: Tensor | None = None
+        self.released: Tensor | None = None
+
+    def loss(self, batch: Batch) -> tuple[Tensor, Terms]:
+        """The total of Eq. 12; its terms "diff", "text", "fine", "enh", unweighted; "coverage", mean M̂."""
+        x_t = self.diffusion.add_noise(batch.x0, batch.eps, batch.t)
+        with CrossAttentionTap(self.unet) as tap:
+            output = self.unet(x_t, batch.t, batch.complete).sample
+        terms = {"diff": self.diffusion_loss(output, batch).mean()}
+        terms |= self.alignment(batch, x_t, output, tap.layers)
+        terms["enh"] = self.enhancement.loss(batch, self.diffusion.x0(output, x_t, batch.t))
+        weighted = [weight * terms[name] for name, weight in self.weights.items() if weight]
+        return torch.stack(weighted).sum(), terms
+
+    def report(self, folder: Path) -> None:
+        """Writes the maps of the last aligned batch: one row per sample, M beside M̂."""
+        if self.soft is not None and self.released is not None:
+            save_maps(folder / "maps.png", self.soft, self.released)
+
+    def alignment(self, batch: Batch, x_t: Tensor, output: Tensor, res: Sequence[LayerQK]) -> Terms:
+        """L_text and L_fine (Eq. 8), and the control map's coverage; zeros where alignment does not act."""
+        aligned = self.aligned(batch)
+        if not aligned.any() or not (self.config.w_text or self.config.w_fine):
+            return dict.fromkeys(("text", "fine", "coverage"), 0 * output.sum())
+        ref, released = self.reference_path(batch, x_t, output, res)
+        positions = self.positions(batch)
+        layers = [self.layer_losses(*pair, positions, released) for pair in zip(ref, res, strict=True)]
+        text, fine = (torch.stack(column).sum(dim=0) for column in zip(*layers, strict=True))
+        coverage = released.mean(dim=(1, 2, 3))[aligned].mean()
+        return {"text": (text * aligned).mean(), "fine": (fine * aligned).mean(), "coverage": coverage}
+
+    def aligned(self, batch: Batch) -> Tensor:
+        """Which samples alignment acts on, bool [B]: by timestep, and by whether the caption was dropped."""
+        timely = batch.t >= self.config.align_t_min
+        if self.config.align_t_max is not None:
+            timely &= batch.t <= self.config.align_t_max
+        return timely if self.config.align_uncond else timely & ~batch.dropped
+
+    @torch.no_grad()
+    def reference_path(
+        self, batch: Batch, x_t: Tensor, output: Tensor, res: Sequence[LayerQK]
+    ) -> tuple[list[LayerQK], Tensor]:
+        """Q and K of the reference path, and the control map M̂ [B, 1, h, w]."""
+        with CrossAttentionTap(self.reference) as tap:
+            output_ref = self.reference(x_t, batch.t, batch.base).sample
+        eps_ref = self.diffusion.epsilon(output_ref, x_t, batch.t)
+        self.soft = sfcm.soft_map(eps_ref, self.diffusion.epsilon(output, x_t, batch.t))
+        self.released = self.control_map(batch, self.soft, res)
+        return tap.layers, self.released
+
+    def control_map(self, batch: Batch, soft: Tensor, res: Sequence[LayerQK]) -> Tensor:
+        """M̂ [B, 1, h, w] from the soft map and the response path's attention; 0 for a dropped caption."""
+        if not self.config.use_sfcm:
+            return torch.zeros_like(soft)
+        height, width = soft.shape[2:]
+        tokens = phrase_tokens(batch.spans, batch.base.shape[1])
+        phrases = sfcm.phrase_maps(res, tokens, (height, width), self.config.phrase_map)
+        gamma = sfcm.relevance(batch.cosine, self.gamma_shift)
+        released = sfcm.control_map(soft, phrases, gamma, self.config.rescale)
+        return released * ~batch.dropped.view(-1, 1, 1, 1)
+
+    def layer_losses(self, ref: LayerQK, res: LayerQK, positions: Tensor, released: Tensor) -> tuple[Tensor, Tensor]:
+        """One layer's L_text and L_fine of each sample [B], over text positions [B, L], outside M̂."""
+        local, norm = sfcm.at_layer(released, ref.query.shape[2]), self.config.norm
+        used = positions.any(dim=0)
+        compare = losses.text_features if self.config.text_mask == "query" else losses.text_maps
+        F_ref = compare(ref.key[:, :, used], ref.query, local)
+        F_res = compare(res.key[:, :, used], res.query, local)
+        text = losses.text_consistent_loss(F_ref, F_res, positions[:, used], norm)
+        return text, losses.fine_grained_loss(ref.query, res.query, local, norm)
+
+    def positions(self, batch: Batch) -> Tensor:
+        """Text positions both paths share, bool [B, L]; all but the start token for a dropped caption."""
+        shared = batch.base_positions
+        if self.config.text_positions == "base+pad":
+            shared = shared | batch.shared_padding
+        after_start = torch.arange(shared.shape[1], device=shared.device) > 0
+        return torch.where(batch.dropped[:, None], after_start, shared)

@@ -1,0 +1,131 @@
+"""One optimiser step: batch, precision, accumulated gradient, clipping, moving average, state."""
+
+from __future__ import annotations
+
+import math
+import time
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+import torch
+
+from spf_train.config import StageConfig
+from spf_train.data import Batch, Prepared
+from spf_train.ema import MovingAverage
+from spf_train.errors import ConfigError, NonFiniteLossError
+from spf_train.order import derive, sample_order
+from spf_train.stages import Stage
+
+AUTOCAST = {"no": None, "fp16": torch.float16, "bf16": torch.bfloat16}
+
+
+class Trainer:
+    """Trains the weights of one stage; `step` counts the optimiser steps taken, of `total`.
+
+    Raises ConfigError if the stage trains nothing, or the device cannot train in the wanted precision.
+    """
+
+    def __init__(self, stage: Stage, prepared: Prepared, config: StageConfig, seed: int) -> None:
+        self.stage, self.prepared, self.config, self.seed = stage, prepared, config, seed
+        self.weights = stage.trainable()
+        if not self.weights:
+            raise ConfigError("there is nothing to train", "the stage names no weights", "change trainable")
+        self.device = next(iter(self.weights.values())).device
+        self.autocast_dtype = AUTOCAST[config.mixed_precision]
+        if self.autocast_dtype == torch.float16 and self.device.type != "cuda":
+            raise ConfigError("cannot train in fp16", f"the device is {self.device.type}", "use bf16")
+        self.optimizer = torch.optim.AdamW(
+            self.weights.values(), config.lr, config.betas, weight_decay=config.weight_decay, fused=True
+        )
+        # Gradients in fp16 underflow unless the loss is scaled up; bf16 and fp32 have the range.
+        scales = self.autocast_dtype == torch.float16
+        self.scaler = torch.amp.GradScaler(self.device.type, enabled=scales)
+        self.average = None if config.ema_decay is None else MovingAverage(self.weights, config.ema_decay)
+        self.total = config.total_steps(len(prepared))
+        self.step = 0
+
+    def take_step(self) -> dict[str, float]:
+        """One optimiser step; returns its loss terms, gradient norm, learning rate and seconds."""
+        started = time.perf_counter()
+        torch.manual_seed(derive(self.seed, "model", self.step))
+        batch = self.next_batch()
+        terms: dict[str, float] = {}
+        for part in batch.split(self.config.micro_batch):
+            self.accumulate(part, len(part) / len(batch), terms)
+        terms |= {"grad_norm": self.update(), "lr": self.lr()}
+        self.step += 1
+        self.stage.after_step(self.step)
+        self.optimizer.zero_grad(set_to_none=True)
+        if self.average is not None:
+            self.average.update(self.step)
+        return terms | {"seconds": time.perf_counter() - started}
+
+    def next_batch(self) -> Batch:
+        """The batch of the current step, on the device."""
+        index = sample_order(self.seed, self.step, self.config.batch, len(self.prepared))
+        generator = torch.Generator().manual_seed(derive(self.seed, "noise", self.step))
+        timesteps = self.stage.diffusion.timesteps
+        batch = self.prepared.batch(index, generator, timesteps, self.config.caption_dropout)
+        return batch.map(lambda tensor: tensor.to(self.device))
+
+    def accumulate(self, part: Batch, share: float, terms: dict[str, float]) -> None:
+        """Adds the gradient of a part of the batch, and its terms, weighted by its share of the samples."""
+        enabled = self.autocast_dtype is not None
+        with torch.autocast(self.device.type, self.autocast_dtype, enabled=enabled):
+            loss, parts = self.stage.loss(part)
+        for name, value in {"loss": loss, **parts}.items():
+            terms[name] = terms.get(name, 0.0) + share * value.item()
+        self.check_finite(terms)
+        torch.autograd.backward(self.scaler.scale(share * loss))
+
+    def update(self) -> float:
+        """Clips the gradient and moves the weights; returns the gradient's L2 norm before clipping."""
+        self.scaler.unscale_(self.optimizer)
+        limit = math.inf if self.config.grad_clip is None else self.config.grad_clip
+        norm = torch.nn.utils.clip_grad_norm_(list(self.weights.values()), limit).item()
+        if not self.scaler.is_enabled():  # the scaler itself skips a step that overflowed
+            self.check_finite({"grad_norm": norm})
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.lr()
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+        return norm
+
+    def lr(self) -> float:
+        """The learning rate of the current step."""
+        return self.config.lr * min(1.0, (self.step + 1) / max(1, self.config.warmup))
+
+    def check_finite(self, terms: dict[str, float]) -> None:
+        """Raises NonFiniteLossError naming the terms that are NaN or infinite."""
+        broken = [f"{name} is {value}" for name, value in terms.items() if not math.isfinite(value)]
+        if broken:
+            what = f"training stopped at step {self.step + 1}: {', '.join(broken)}"
+            why = "the weights diverged, or half precision overflowed"
+            raise NonFiniteLossError(what, why, "lower lr or raise warmup; the last checkpoint is intact")
+
+    def averaged(self) -> AbstractContextManager[None]:
+        """Context in which the weights are their moving average, where one is kept."""
+        return nullcontext() if self.average is None else self.average.applied()
+
+    def state(self) -> dict[str, Any]:
+        """Everything a resumed run needs; the data order and the noise follow from `step`."""
+        return {
+            "step": self.step,
+            "weights": {name: weight.detach() for name, weight in self.weights.items()},
+            "optimizer": self.optimizer.state_dict(),
+            "scaler": self.scaler.state_dict(),
+            "average": {} if self.average is None else self.average.average,
+            "stage": self.stage.state(),
+        }
+
+    @torch.no_grad()
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Continues where `state` was taken."""
+        self.step = state["step"]
+        for name, value in state["weights"].items():
+            self.weights[name].copy_(value)
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.scaler.load_state_dict(state["scaler"])
+        if self.average is not None:
+            self.average.load(state["average"])
+        self.stage.load_state(state["stage"])
