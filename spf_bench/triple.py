@@ -15,7 +15,7 @@ class Category(StrEnum):
     accessories = "accessories"
 
     @property
-    def title(self) -> str:
+    def label(self) -> str:
         """The category in words, e.g. ``"facial attributes"``."""
         return self.value.replace("_", " ")
 

@@ -120,7 +120,7 @@ def _unet(shop: Workshop) -> None:
     clip = _need(shop, "clip")
     encoder = CLIPTextModel.from_pretrained(clip).eval().requires_grad_(False).to(shop.device)
     unet = networks.make_unet(encoder.config.hidden_size)
-    latents = encode_pool(vae, pool, shop.device)
+    latents = encode_pool(vae, pool, shop.device, shop.folder / "unet" / "latents.safetensors")
     train_unet(unet, latents, pool, (shop.tokenizer(), encoder), scheduler(), fit)
     _keep(shop, "unet", unet)
 

@@ -92,8 +92,13 @@ def custom(n: int, seed: int) -> list[Sample]:
 
     def tell_less(sample: Sample) -> Sample:
         told = tell(sample.portrait, without=_contradicted(sample.target))
-        kept = [phrase for phrase, names in told.items() if not _SURROUNDINGS & set(names) or telling.random() < 0.5]
-        return sample._replace(phrases=tuple(kept))
+        while True:
+            kept = [
+                phrase for phrase, names in told.items() if not _SURROUNDINGS & set(names) or telling.random() < 0.5
+            ]
+            shortened = sample._replace(phrases=tuple(kept))
+            if _belongs(shortened, "train"):  # a shorter text may be a held-out one; the whole text never is
+                return shortened
 
     return [tell_less(sample) for sample in _take(n, draw, "train")]
 

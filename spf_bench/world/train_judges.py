@@ -114,7 +114,7 @@ def train_judge(
     judge: Judge, pool: Pool, companions: Pool, painted: Pool, fit: Fit, schedule: Schedule = JUDGE_SCHEDULE
 ) -> None:
     """Trains attribute heads (cross-entropy where readable), identity (contrastive), and parts (per pixel)."""
-    judge.to(fit.device, memory_format=torch.channels_last)
+    judge.to(fit.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     assert painted.parts is not None
     parts = torch.from_numpy(painted.parts).long()
 

@@ -1,0 +1,108 @@
+"""Where a run took place: code, packages, machine."""
+
+import os
+import platform
+import subprocess
+import sys
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+PACKAGES = ("torch", "diffusers", "transformers", "numpy", "pandas", "pillow", "safetensors", "tokenizers")
+
+
+@dataclass(frozen=True)
+class Environment:
+    """What a result depends on besides its settings."""
+
+    commit: str | None
+    """Git commit of the code; None outside a repository."""
+    dirty: bool | None
+    """Whether tracked files differed from that commit."""
+    python: str
+    """Python version."""
+    platform: str
+    """Operating system and architecture."""
+    device: str
+    """Where the networks ran, with the accelerator's name."""
+    threads: int
+    """CPU threads torch used."""
+    packages: dict[str, str]
+    """Versions of the packages that decide numbers; absent ones are left out."""
+
+
+def describe(device: str) -> Environment:
+    """Return the environment of this process."""
+    import torch
+
+    commit, dirty = git_state()
+    name = f"{device} ({torch.cuda.get_device_name(device)})" if device.startswith("cuda") else device
+    return Environment(
+        commit=commit,
+        dirty=dirty,
+        python=sys.version.split()[0],
+        platform=f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
+        device=name,
+        threads=torch.get_num_threads(),
+        packages=package_versions(),
+    )
+
+
+def package_versions() -> dict[str, str]:
+    """Return the installed versions of ``PACKAGES`` and of this package, where they are installed."""
+    found = {}
+    for name in ("spf-bench", *PACKAGES):
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def git_state(folder: Path = Path(__file__).parent) -> tuple[str | None, bool | None]:
+    """Return the commit of the repository ``folder`` lies in and whether tracked files were changed."""
+    commit = _git(folder, "rev-parse", "HEAD")
+    if commit is None:
+        return None, None
+    changes = _git(folder, "status", "--porcelain", "--untracked-files=no")
+    return commit, None if changes is None else bool(changes)
+
+
+def _git(folder: Path, *command: str) -> str | None:
+    try:
+        done = subprocess.run(["git", *command], cwd=folder, capture_output=True, text=True, timeout=10)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() if done.returncode == 0 else None
+
+
+def quiet() -> None:
+    """Keep the model libraries from printing their own bars and remarks between ours."""
+    for name in ("TRANSFORMERS_VERBOSITY", "DIFFUSERS_VERBOSITY"):
+        os.environ.setdefault(name, "error")  # read when they are first imported
+    from diffusers.utils import logging as diffusers_logging
+    from transformers.utils import logging as transformers_logging
+
+    diffusers_logging.disable_progress_bar()
+    transformers_logging.disable_progress_bar()
+
+
+def set_threads(threads: int | None) -> None:
+    """Let torch use ``threads`` CPU threads; None leaves its choice."""
+    import torch
+
+    if threads is not None:
+        torch.set_num_threads(threads)
+
+
+def pick_device(wanted: str | None) -> str:
+    """Return ``wanted``, or CUDA where there is one, or the CPU."""
+    import torch
+
+    from spf_bench.errors import UserError
+
+    if wanted is None:
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    if wanted.startswith("cuda") and not torch.cuda.is_available():
+        raise UserError(f"device {wanted!r} is not available", "torch sees no CUDA device", "use --device cpu")
+    return wanted

@@ -1,0 +1,126 @@
+"""Paired sampling: originals from base texts, customised portraits from complete texts, on the same noise.
+
+Batches are cut from the whole list of triples, never from what is missing: a run that was interrupted and
+repeated samples in the same company, and so makes the same pixels, as one that was not.
+"""
+
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from spf_bench.backbone import Backbone
+from spf_bench.errors import UserError
+from spf_bench.method import Method
+from spf_bench.progress import Progress
+from spf_bench.store import digest, file_sha256, write_atomic, write_png
+from spf_bench.testset import TestSet
+from spf_bench.triple import Triple
+
+BATCH = 32
+
+
+def make_originals(
+    backbone: Backbone, testset: TestSet, n: int, folder: Path, progress: Progress, batch: int = BATCH
+) -> str:
+    """Make the originals of the first ``n`` triples in ``folder``, and return their hash.
+
+    A batch is always made whole, so that an original never depends on the limit it was first made under.
+
+    Raises:
+        UserError: A shipped original is not the one the test set was frozen with.
+    """
+    triples = testset.triples[: -(-n // batch) * batch]
+    for triple in triples:
+        if triple.original is not None and not image(folder, triple).is_file():
+            _copy_shipped(testset.folder / triple.original, triple, folder)
+
+    def sample(part: Sequence[Triple]) -> Tensor:
+        return backbone.render(backbone.encode([triple.base for triple in part]), _noise(backbone, part))
+
+    _fill("originals", triples, folder, sample, progress, batch)
+    return images_sha256(folder, testset.triples[:n])
+
+
+def generate(
+    method: Method,
+    checkpoint: Path | None,
+    backbone: Backbone,
+    triples: Sequence[Triple],
+    originals: Path,
+    folder: Path,
+    progress: Progress,
+    batch: int = BATCH,
+) -> None:
+    """Make the method's portrait of every triple in ``folder``, leaving those alone that are there."""
+    if all(image(folder, triple).is_file() for triple in triples):
+        return
+    if method.reference:
+        for triple in triples:
+            _copy(image(originals, triple), image(folder, triple))
+        return
+    method.load(backbone, checkpoint)
+    try:
+        _fill(
+            method.title, triples, folder,
+            lambda part: method.sample(backbone, part, _noise(backbone, part)), progress, batch,
+        )  # fmt: skip
+    finally:
+        method.unload(backbone)
+
+
+def image(folder: Path, triple: Triple) -> Path:
+    """Return where the image of ``triple`` lies in ``folder``."""
+    return folder / f"{triple.id}.png"
+
+
+def images_sha256(folder: Path, triples: Sequence[Triple]) -> str:
+    """Return one SHA-256 over the images of ``triples`` in ``folder``, in any order of theirs."""
+    return digest(sorted((triple.id, file_sha256(image(folder, triple))) for triple in triples), length=64)
+
+
+def _fill(
+    title: str,
+    triples: Sequence[Triple],
+    folder: Path,
+    sample: Callable[[Sequence[Triple]], Tensor],
+    progress: Progress,
+    batch: int,
+) -> None:
+    missing = {triple.id for triple in triples if not image(folder, triple).is_file()}
+    task = progress.task(title, len(triples), len(triples) - len(missing))
+    for part in _batches(triples, batch):
+        absent = [triple for triple in part if triple.id in missing]
+        if not absent:
+            continue
+        images = dict(zip((triple.id for triple in part), _checked(sample(part), len(part)), strict=True))
+        for triple in absent:
+            write_png(image(folder, triple), images[triple.id].numpy())
+        task.advance(len(absent))
+
+
+def _batches(triples: Sequence[Triple], size: int) -> Iterator[Sequence[Triple]]:
+    return (triples[start : start + size] for start in range(0, len(triples), size))
+
+
+def _noise(backbone: Backbone, triples: Sequence[Triple]) -> Tensor:
+    return torch.stack([backbone.noise_for(triple) for triple in triples])
+
+
+def _checked(images: Tensor, n: int) -> Tensor:
+    if images.dtype != torch.uint8 or images.ndim != 4 or len(images) != n or images.shape[-1] != 3:
+        found = f"it returned {images.dtype} {list(images.shape)}"
+        raise UserError("the method did not return its images", found, f"return uint8 [{n}, H, W, 3]")
+    return images
+
+
+def _copy_shipped(source: Path, triple: Triple, folder: Path) -> None:
+    if not source.is_file() or file_sha256(source) != triple.sha256:
+        raise UserError(f"{source} is not the original that was frozen", fix="restore the test set's files")
+    _copy(source, image(folder, triple))
+
+
+def _copy(source: Path, to: Path) -> None:
+    write_atomic(to, lambda part: shutil.copyfile(source, part))

@@ -1,0 +1,112 @@
+"""CLIP as the metrics use it: images and texts as unit vectors in one space.
+
+Source: Radford et al., arXiv:2103.00020. Works with any Hugging Face CLIP folder; its image size, mean,
+deviation and text context come from the folder's own files.
+"""
+
+import json
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+import torch
+from PIL import Image as PILImage
+from torch import Tensor
+from torch.nn.functional import normalize
+from transformers import CLIPModel, CLIPTokenizer
+
+from spf_bench.metrics.features import Image, Outputs
+from spf_bench.store import folder_sha256
+
+
+@dataclass(frozen=True)
+class Preprocess:
+    """CLIP's preparation of images: bicubic to ``size`` at the shorter side, centre crop, normalise."""
+
+    size: int
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+
+    @classmethod
+    def from_pretrained(cls, folder: Path) -> Self:
+        """Read the image processor's settings beside a CLIP."""
+        facts = json.loads((folder / "preprocessor_config.json").read_text())
+        return cls(facts["crop_size"]["height"], tuple(facts["image_mean"]), tuple(facts["image_std"]))
+
+    def __call__(self, images: Image) -> Tensor:
+        """Turn RGB images [B, H, W, 3] uint8 into pixels [B, 3, size, size] float32."""
+        # PIL, not tensors: without antialiasing a resized tensor's pixels differ by up to .7.
+        fitted = np.stack([self._fit(image) for image in images])
+        pixels = torch.from_numpy(fitted).permute(0, 3, 1, 2).float() / 255
+        mean, std = (torch.tensor(values)[:, None, None] for values in (self.mean, self.std))
+        return (pixels - mean) / std
+
+    def _fit(self, image: Image) -> Image:
+        height, width = image.shape[:2]
+        if (height, width) == (self.size, self.size):
+            return image
+        short = min(height, width)
+        resized = (self.size * width // short, self.size * height // short)
+        left, top = (resized[0] - self.size) // 2, (resized[1] - self.size) // 2
+        scaled = PILImage.fromarray(image).resize(resized, PILImage.Resampling.BICUBIC)
+        return np.asarray(scaled.crop((left, top, left + self.size, top + self.size)))
+
+
+class ClipEncoder:
+    """A CLIP that looks at images and reads texts; unit vectors, each text read once.
+
+    Args:
+        name: Unique among the encoders of a suite.
+        model: In evaluation mode; its device is where everything is computed.
+        tokenizer: Of the model; its maximal length is the context.
+        preprocess: Of the model.
+        digest: SHA-256 of the weights.
+    """
+
+    compact = True
+
+    def __init__(
+        self, name: str, model: CLIPModel, tokenizer: CLIPTokenizer, preprocess: Preprocess, digest: str = ""
+    ) -> None:
+        self.name, self.digest = name, digest
+        self.model, self.tokenizer, self.preprocess = model.eval(), tokenizer, preprocess
+        self.device = model.device
+        self._texts: dict[str, Tensor] = {}
+
+    @classmethod
+    def from_pretrained(cls, name: str, folder: Path, device: str) -> Self:
+        """Load a Hugging Face CLIP folder with tokenizer and image processor, in float32."""
+        model = CLIPModel.from_pretrained(folder, dtype=torch.float32)
+        model.to(device)  # type: ignore[arg-type]  # transformers hides the signature of Module.to
+        tokenizer = CLIPTokenizer.from_pretrained(folder)
+        return cls(name, model, tokenizer, Preprocess.from_pretrained(folder), folder_sha256(folder))
+
+    @torch.inference_mode()
+    def encode(self, images: Image) -> Outputs:
+        """RGB images [B, H, W, 3] uint8 -> ``image`` [B, D], unit vectors."""
+        seen = self.model.vision_model(pixel_values=self.preprocess(images).to(self.device))
+        return {"image": normalize(self.model.visual_projection(seen.pooler_output), dim=-1)}
+
+    @torch.inference_mode()
+    def texts(self, texts: Sequence[str]) -> Tensor:
+        """Texts -> unit vectors [B, D]."""
+        new = [text for text in dict.fromkeys(texts) if text not in self._texts]
+        if new:
+            read = self.model.text_model(input_ids=tokenize(self.tokenizer, new).to(self.device))
+            vectors = normalize(self.model.text_projection(read.pooler_output), dim=-1)
+            self._texts.update(zip(new, vectors, strict=True))
+        return torch.stack([self._texts[text] for text in texts])
+
+
+def tokenize(tokenizer: CLIPTokenizer, texts: Sequence[str]) -> Tensor:
+    """Token ids [B, context] of texts, padded; a longer text is cut before its end token, with a warning."""
+    context = tokenizer.model_max_length
+    lengths = [len(ids) for ids in tokenizer(list(texts), verbose=False)["input_ids"]]
+    long = [text for text, length in zip(texts, lengths, strict=True) if length > context]
+    if long:
+        warnings.warn(f"{len(long)} texts exceed the {context} tokens a scorer reads, e.g. {long[0]!r}", stacklevel=2)
+    ids = tokenizer(list(texts), padding="max_length", max_length=context, truncation=True, return_tensors="pt")
+    return ids["input_ids"]

@@ -1,0 +1,165 @@
+"""What networks see in images: each distinct image passes each network once, whoever asks and how often.
+
+Identical images share one feature, bit for bit, so that a metric of an image with itself has its exact best
+value.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from spf_bench.errors import UserError
+from spf_bench.store import write_atomic
+
+Image = NDArray[np.uint8]
+Outputs = dict[str, Tensor]
+
+
+class Encoder(Protocol):
+    """A network that looks at images."""
+
+    @property
+    def name(self) -> str:
+        """Short and unique among the encoders of a suite."""
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of its weights: what a stored feature depends on besides the image."""
+
+    @property
+    def compact(self) -> bool:
+        """Whether its outputs are vectors, small enough to keep of every original."""
+
+    @property
+    def device(self) -> torch.device:
+        """Where it computes and its outputs lie."""
+
+    def encode(self, images: Image) -> Outputs:
+        """Look at RGB images [B, H, W, 3] uint8; each output has the batch first."""
+
+
+class FeatureStore:
+    """Features of original portraits on disk: one safetensors file per network, keyed by the image's pixels.
+
+    A file's name holds the digest of the weights, so other weights never read it.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._known: dict[Path, dict[str, Outputs]] = {}
+        self._grown: set[Path] = set()
+
+    def of(self, encoder: Encoder) -> dict[str, Outputs]:
+        """Return what is known of an encoder's view: image hash -> output name -> tensor."""
+        path = self._path(encoder)
+        if path not in self._known:
+            self._known[path] = _read(path) if path.exists() else {}
+        return self._known[path]
+
+    def add(self, encoder: Encoder, images: "Features") -> None:
+        """Keep what a compact encoder saw in ``images``; other encoders are computed anew each time."""
+        known = self.of(encoder)
+        rows = [(i, name) for i, name in enumerate(images.hashes) if name not in known]
+        if encoder.compact and rows:
+            seen = {key: value.cpu() for key, value in images.of(encoder).items()}
+            known.update({name: {key: value[i].clone() for key, value in seen.items()} for i, name in rows})
+            self._grown.add(self._path(encoder))
+
+    def save(self) -> None:
+        """Write what was added, each file in one step."""
+        for path in sorted(self._grown):
+            known = self._known[path]
+            tensors = {f"{name}.{key}": value for name, outputs in known.items() for key, value in outputs.items()}
+            write_atomic(path, lambda part, tensors=tensors: save_file(tensors, part))  # type: ignore[misc]
+        self._grown.clear()
+
+    def _path(self, encoder: Encoder) -> Path:
+        return self.folder / f"{encoder.name}-{encoder.digest[:12]}.safetensors"
+
+
+class Images:
+    """The distinct images of one batch, and what each encoder saw in them once it was asked.
+
+    Args:
+        images: RGB [H, W, 3] uint8, all of one size, by the hash of their pixels.
+        store: Features of earlier batches and runs.
+    """
+
+    def __init__(self, images: dict[str, Image], store: FeatureStore | None = None) -> None:
+        self.hashes = list(images)
+        self._pixels = np.stack(list(images.values()))
+        self._store = store
+        self._seen: dict[str, Outputs] = {}
+
+    def of(self, encoder: Encoder) -> Outputs:
+        """Return the encoder's outputs, one row per distinct image."""
+        if encoder.name not in self._seen:
+            self._seen[encoder.name] = self._look(encoder)
+        return self._seen[encoder.name]
+
+    def _look(self, encoder: Encoder) -> Outputs:
+        known = self._store.of(encoder) if self._store and encoder.compact else {}
+        new = [i for i, name in enumerate(self.hashes) if name not in known]
+        fresh = encoder.encode(self._pixels[new]) if new else {}
+        if len(new) == len(self.hashes):
+            return fresh
+        views = known | {self.hashes[i]: {key: value[row] for key, value in fresh.items()} for row, i in enumerate(new)}
+        rows = [views[name] for name in self.hashes]
+        return {key: torch.stack([row[key].to(encoder.device) for row in rows]) for key in rows[0]}
+
+
+class Features:
+    """One side of a batch, a row per test case."""
+
+    def __init__(self, images: Images, hashes: Sequence[str]) -> None:
+        place = {name: i for i, name in enumerate(images.hashes)}
+        self.hashes = list(hashes)
+        self._images = images
+        self._rows = torch.tensor([place[name] for name in hashes])
+
+    def __len__(self) -> int:
+        return len(self.hashes)
+
+    def of(self, encoder: Encoder) -> Outputs:
+        """Return the encoder's outputs, each with the test cases first."""
+        return {key: value[self._rows.to(value.device)] for key, value in self._images.of(encoder).items()}
+
+
+def pair(
+    original: Sequence[Image], custom: Sequence[Image], store: FeatureStore | None = None
+) -> tuple[Features, Features]:
+    """Look at both sides of a batch through the same, shared encodings.
+
+    Raises:
+        UserError: The images are not all of one size.
+    """
+    shapes = {image.shape for image in (*original, *custom)}
+    if len(shapes) != 1:
+        sizes = ", ".join(sorted(f"{shape[1]}x{shape[0]}" for shape in shapes))
+        raise UserError("originals and customised images differ in size", sizes, "generate both in the same suite")
+    hashes = [[pixel_hash(image) for image in side] for side in (original, custom)]
+    distinct = dict(zip(hashes[0] + hashes[1], (*original, *custom), strict=True))
+    images = Images(distinct, store)
+    return Features(images, hashes[0]), Features(images, hashes[1])
+
+
+def pixel_hash(image: Image) -> str:
+    """Return the SHA-256 of an image's size and pixels as hex digits."""
+    return hashlib.sha256(repr(image.shape).encode() + np.ascontiguousarray(image).tobytes()).hexdigest()
+
+
+def _read(path: Path) -> dict[str, Outputs]:
+    known: dict[str, Outputs] = {}
+    with safe_open(path, framework="pt") as file:
+        for name in file.keys():  # noqa: SIM118 (safe_open is no mapping)
+            image, key = name.split(".", 1)
+            known.setdefault(image, {})[key] = file.get_tensor(name)
+    return known

@@ -1,0 +1,75 @@
+"""MPS: how much would people like this image for its text, looking at named aspects?
+
+Paper: Zhang et al., CVPR 2024, arXiv:2405.14705. Weights: the overall checkpoint on CLIP ViT-H/14 (MIT) in
+the paper suite; the same network, small and trained on synthetic preferences, in the world. Range: at most
+the CLIP's logit scale (100) either way, published raw values 5 to 15, higher is better. The published
+table's .67 to 1.49 cannot be this score as it stands, nor the probability derived from it: not comparable.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import ClassVar, Self
+
+import torch
+from torch import Tensor
+from transformers import CLIPTokenizer
+
+from spf_bench.metrics.base import Batch, Group, Metric
+from spf_bench.metrics.clip_encoder import Preprocess, tokenize
+from spf_bench.metrics.features import Image, Outputs
+from spf_bench.metrics.mps_model import MPSConfig, MPSModel
+from spf_bench.store import folder_sha256
+
+__all__ = ["MPS", "MPSConfig", "MPSEncoder", "MPSModel"]
+
+
+class MPSEncoder:
+    """The MPS network as the metrics use it: each image encoded once, then matched with any text."""
+
+    name = "mps"
+    compact = False
+
+    def __init__(self, model: MPSModel, tokenizer: CLIPTokenizer, preprocess: Preprocess, digest: str = "") -> None:
+        self.model, self.tokenizer, self.preprocess, self.digest = model.eval(), tokenizer, preprocess, digest
+        self.device = model.model.device
+
+    @classmethod
+    def from_pretrained(cls, folder: Path, device: str) -> Self:
+        """Load a folder with the network, tokenizer and image processor, in float32."""
+        tokenizer = CLIPTokenizer.from_pretrained(folder)
+        model = MPSModel.from_pretrained(folder).to(device)
+        return cls(model, tokenizer, Preprocess.from_pretrained(folder), folder_sha256(folder))
+
+    @torch.inference_mode()
+    def encode(self, images: Image) -> Outputs:
+        """RGB images [B, H, W, 3] uint8 -> ``tokens`` [B, N, D]."""
+        return {"tokens": self.model.encode_image(self.preprocess(images).to(self.device))}
+
+    @torch.inference_mode()
+    def match(self, images: Sequence[Tensor], texts: Sequence[str]) -> list[Tensor]:
+        """Score several sets of image tokens [B, N, D] for the same texts; raw scores [B] each."""
+        text, pooled = self.model.encode_text(tokenize(self.tokenizer, texts).to(self.device))
+        condition = tokenize(self.tokenizer, [self.model.config.condition]).to(self.device)
+        aspects, _ = self.model.encode_text(condition)
+        return [self.model.match(image, text, pooled, aspects) for image in images]
+
+
+class MPS(Metric):
+    """Raw preference score of the customised image for its text, and its odds against the original."""
+
+    key, title, group = "mps", "MPS", Group.overall
+    higher_is_better, bounds, decimals = True, (None, None), 2
+    source = "arXiv:2405.14705"
+    licence = "MIT"
+    comparable = "no: the published scale is unknown"
+    secondary: ClassVar[Mapping[str, str]] = {"mps_win": "chance of being preferred to the original"}
+
+    def __init__(self, encoder: MPSEncoder) -> None:
+        self.encoder = encoder
+        self.encoders = (encoder,)
+
+    def score(self, batch: Batch) -> dict[str, Tensor]:
+        """Return raw scores [B] and win probabilities [B]: the softmax over the pair's raw scores."""
+        tokens = [side.of(self.encoder)["tokens"] for side in (batch.custom, batch.original)]
+        custom, original = self.encoder.match(tokens, batch.prompts)
+        return {self.key: custom, "mps_win": torch.sigmoid(custom - original)}

@@ -1,0 +1,193 @@
+"""The record of a run: what ran, on what, with which code, and what came out; plain JSON on disk."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from spf_bench.environment import Environment
+from spf_bench.errors import UserError
+from spf_bench.store import read_json, write_json
+from spf_bench.suite import Sampling
+
+if TYPE_CHECKING:
+    from spf_bench.metrics.base import Metric, SetMetric
+
+RECORD, SCORES, FEATURES = "record.json", "scores.parquet", "features.safetensors"
+SCHEMA = 1
+
+
+@dataclass(frozen=True)
+class Score:
+    """One number with what it rests on."""
+
+    mean: float | None
+    """Mean over the triples measured, or the value of a set metric; None where nothing was measured."""
+    lo: float | None
+    """Lower end of the 95 % interval; None where there is none."""
+    hi: float | None
+    """Upper end of the 95 % interval; None where there is none."""
+    n: int
+    """Triples measured."""
+    missing: int
+    """Triples that could not be measured."""
+    reason: str | None
+    """Why triples are missing, or why the value is to be read with care."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """What a metric is, so that a table needs nothing but records."""
+
+    key: str
+    """Name of the score in the record and in the Parquet."""
+    title: str
+    """Name in print."""
+    group: str
+    """Which columns it stands with: preservation, responsiveness, overall, world."""
+    higher_is_better: bool
+    """Which way is better."""
+    decimals: int
+    """Digits after the point in print."""
+    source: str
+    """Paper of the metric."""
+    comparable: str
+    """How far its values may be set beside published ones."""
+
+
+@dataclass(frozen=True)
+class MethodFacts:
+    """Which method ran, with which settings."""
+
+    name: str
+    """What ``--method`` calls it."""
+    title: str
+    """Its name in a table."""
+    source: str
+    """The paper or page that describes it."""
+    config: dict[str, Any]
+    """Every setting that affects the images."""
+    trains: bool
+    """Whether it was trained for this run."""
+    reference: bool
+    """Whether its images are the originals themselves."""
+
+
+@dataclass(frozen=True)
+class TestSetFacts:
+    """Which triples were used."""
+
+    name: str
+    """What ``--testset`` calls it."""
+    sha256: str
+    """SHA-256 of its triples file."""
+    size: int
+    """Triples it holds."""
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """Everything needed to read, trust and repeat a run."""
+
+    schema: int
+    """Version of this layout."""
+    run: str
+    """Name of the run's folder, ending in a hash of everything that affects its pixels."""
+    created: str
+    """When the scores were made, UTC, ISO 8601."""
+    command: str
+    """The command that makes this run again."""
+    method: MethodFacts
+    """Which method ran."""
+    suite: str
+    """Base model, training images and judges."""
+    testset: TestSetFacts
+    """Which triples were used."""
+    n: int
+    """Triples in this run."""
+    limit: int | None
+    """The limit asked for; None is the whole test set."""
+    preset: str | None
+    """Training budget; None for a method that does not train."""
+    seed: int | None
+    """Seed of training; None for a method that does not train."""
+    sampling: Sampling
+    """How the images were sampled."""
+    batch: int
+    """Images sampled together."""
+    originals_sha256: str
+    """Hash of the original portraits of these triples."""
+    images_sha256: str
+    """Hash of the method's images."""
+    scoring: str
+    """Hash of the metrics' code and weights."""
+    columns: list[Column]
+    """The headline metrics in the order of a table."""
+    scores: dict[str, dict[str, Score]]
+    """By category, or ``all``: every score by its key."""
+    training: dict[str, dict[str, Any]]
+    """By stage: steps, samples seen, trainable parameters, seconds, folder in the cache."""
+    weights: dict[str, str]
+    """SHA-256 of every network's folder by name, and of the checkpoint."""
+    seconds: dict[str, float]
+    """Seconds per stage, over all interruptions; a stage taken from the cache tells what it once took."""
+    environment: Environment
+    """Code, packages, machine."""
+
+    def save(self, folder: Path) -> None:
+        """Write the record into a run's folder in one step."""
+        write_json(folder / RECORD, self)
+
+    @classmethod
+    def load(cls, path: Path) -> "RunRecord":
+        """Read a record file.
+
+        Raises:
+            UserError: It is not a record, or of another layout.
+        """
+        try:
+            data = read_json(path)
+            if data["schema"] != SCHEMA:
+                raise UserError(f"{path} has layout {data['schema']}", f"this version reads {SCHEMA}")
+            return cls(**{**data, **_nested(data)})
+        except (OSError, KeyError, TypeError, ValueError) as error:
+            raise UserError(f"{path} is not a run record", str(error), "run the method again") from error
+
+
+def column_of(metric: "Metric | SetMetric") -> Column:
+    """Return the facts of a metric that a record keeps."""
+    return Column(**{field.name: _plain(getattr(metric, field.name)) for field in fields(Column)})
+
+
+def recompute(folder: Path, metrics: "Sequence[Metric | SetMetric]") -> dict[str, dict[str, Score]]:
+    """Return a run's scores computed anew from its Parquet and stored features alone, no image looked at."""
+    import pandas as pd
+    from safetensors.torch import load_file
+
+    from spf_bench.metrics.summary import summarise
+    from spf_bench.score import Scores
+
+    stored = Scores(pd.read_parquet(folder / SCORES), load_file(folder / FEATURES))
+    found: dict[str, dict[str, Score]] = {}
+    for line in summarise(stored, metrics):
+        score = Score(line.value, line.low, line.high, line.n, line.missing, line.note)
+        found.setdefault(line.category, {})[line.column] = score
+    return found
+
+
+def _nested(data: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "method": MethodFacts(**data["method"]),
+        "testset": TestSetFacts(**data["testset"]),
+        "sampling": Sampling(**data["sampling"]),
+        "columns": [Column(**column) for column in data["columns"]],
+        "scores": {
+            category: {key: Score(**score) for key, score in scores.items()}
+            for category, scores in data["scores"].items()
+        },
+        "environment": Environment(**data["environment"]),
+    }
+
+
+def _plain(value: Any) -> Any:
+    return str(value) if isinstance(value, str) else value

@@ -1,0 +1,182 @@
+"""A suite: a base model, what to sample it with, images to train on, and the judges that go with them."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from spf_bench.errors import unknown
+from spf_bench.triple import Category
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How every image of a comparison is sampled; the harness owns it, no method can change it."""
+
+    scheduler: str
+    """Deterministic sampler, a key of ``spf_bench.backbone.SCHEDULERS``."""
+    steps: int
+    """Denoising steps, at least 1."""
+    guidance: float
+    """Classifier-free guidance scale; 1 or less samples without guidance."""
+    negative_prompt: str = ""
+    """Text of the unconditional branch."""
+    dtype: str = "float32"
+    """Floating type of the networks, a name in ``torch``."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrainSample:
+    """One customisation image and its texts."""
+
+    id: str
+    """Unique within the training set."""
+    image: "np.ndarray"
+    """RGB [H, W, 3] uint8; shows the target attribute."""
+    base: str
+    """What the image shows besides the target."""
+    target: str
+    """The attribute to learn."""
+    category: Category
+    """Which of the five kinds of attribute the target is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Preset:
+    """How much a method may train; the same for every method of a comparison."""
+
+    name: str
+    """What ``--preset`` calls it."""
+    trainer: str
+    """The preset of the trainer that goes with it, handed on unread."""
+    samples: int
+    """Customisation images to train on."""
+
+
+class Suite(ABC):
+    """What a benchmark setting consists of; a method never sees which one it runs in."""
+
+    name: ClassVar[str]
+    title: ClassVar[str]
+    image_size: ClassVar[int]
+    sampling: ClassVar[Sampling]
+    testset: ClassVar[str]
+    """Name of the test set used where none is asked for."""
+    judge_names: ClassVar[tuple[str, ...]]
+    """Names of the networks only the metrics may use."""
+    presets: ClassVar[dict[str, Preset]]
+    """Training budgets by name; ``default`` is always there."""
+
+    def preset(self, name: str) -> Preset:
+        """Return a training budget by name; raises UserError where there is no such preset."""
+        if name not in self.presets:
+            raise unknown("preset", name, self.presets, "spf-bench run --help")
+        return self.presets[name]
+
+    @property
+    @abstractmethod
+    def pipeline(self) -> Path:
+        """Folder of the original model, loadable by ``StableDiffusionPipeline.from_pretrained``."""
+
+    @property
+    @abstractmethod
+    def clip(self) -> Path:
+        """Folder of the CLIP a trainer may train against; never the judge's."""
+
+    @abstractmethod
+    def judge(self, name: str) -> Path:
+        """Return the folder of one of the judges."""
+
+    @property
+    def judges(self) -> dict[str, Path]:
+        """Folders of all judges, by name."""
+        return {name: self.judge(name) for name in self.judge_names}
+
+    @abstractmethod
+    def trainset(self, seed: int, n: int) -> Sequence[TrainSample]:
+        """Return the first ``n`` customisation samples drawn with ``seed``; the same on every call."""
+
+    @abstractmethod
+    def trainset_facts(self, seed: int, n: int) -> dict[str, Any]:
+        """Return what decides the contents of ``trainset(seed, n)``, without making it."""
+
+    @abstractmethod
+    def metrics(self, device: str) -> list[Any]:
+        """Return the suite's metrics (``spf_bench.metrics.base``) with their networks on ``device``."""
+
+
+class WorldSuite(Suite):
+    """The embedded portrait world: a 64-pixel Stable Diffusion that runs anywhere in minutes."""
+
+    name = "world"
+    title = "embedded portrait world"
+    image_size = 64
+    sampling = Sampling(scheduler="dpmsolver++2m", steps=15, guidance=4.0)
+    testset = "world-v1"
+    judge_names = ("judge_clip", "judge", "hps", "mps")
+    presets: ClassVar[dict[str, Preset]] = {
+        "quick": Preset("quick", trainer="world-quick", samples=800),
+        "default": Preset("default", trainer="world", samples=2400),
+    }
+
+    @property
+    def pipeline(self) -> Path:
+        return _asset("pipeline")
+
+    @property
+    def clip(self) -> Path:
+        return _asset("clip")
+
+    def judge(self, name: str) -> Path:
+        return _asset(name)
+
+    def trainset(self, seed: int, n: int) -> Sequence[TrainSample]:
+        from spf_bench.world.distributions import custom
+        from spf_bench.world.portrait import render
+
+        return [
+            TrainSample(
+                id=f"custom-{seed}-{i:05}",
+                image=render(sample.portrait, self.image_size),
+                base=", ".join(sample.phrases),
+                target=sample.target.phrase,
+                category=sample.target.category,
+            )
+            for i, sample in enumerate(custom(n, seed))
+            if sample.target is not None
+        ]
+
+    def trainset_facts(self, seed: int, n: int) -> dict[str, Any]:
+        from spf_bench.store import code_sha256
+
+        drawing = [f"spf_bench.world.{part}" for part in ("portrait", "targets", "distributions")]
+        return {"distribution": "custom", "seed": seed, "n": n, "code": code_sha256(*drawing)}
+
+    def metrics(self, device: str) -> list[Any]:
+        from spf_bench.metrics import for_suite
+
+        return list(for_suite(self.name, device))
+
+
+def _asset(name: str) -> Path:
+    from spf_bench.world.assets import folder
+
+    return folder(name)
+
+
+SUITES: dict[str, Callable[[], Suite]] = {"world": WorldSuite}
+
+
+def get_suite(name: str) -> Suite:
+    """Return a suite by name.
+
+    Raises:
+        UserError: Nobody knows that suite.
+    """
+    if name not in SUITES:
+        raise unknown("suite", name, SUITES, "spf-bench run --help")
+    return SUITES[name]()
