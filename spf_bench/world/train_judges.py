@@ -22,7 +22,7 @@ from spf_bench.world.train_generator import to_tensor
 
 CLIP_SCHEDULE = Schedule(steps=1300, batch=96, lr=1.5e-3, weight_decay=0.05, ema=0.99)
 JUDGE_SCHEDULE = Schedule(steps=1000, batch=40, lr=2e-3, weight_decay=0.02, ema=0.99)
-PREFERENCE_SCHEDULE = Schedule(steps=500, batch=48, lr=5e-4, weight_decay=0.02, ema=0.98)
+PREFERENCE_SCHEDULE = Schedule(steps=350, batch=48, lr=5e-4, weight_decay=0.02, ema=0.98)
 UNSTATED = -1
 
 
