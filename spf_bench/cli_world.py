@@ -45,7 +45,7 @@ def build(
 @world.command()
 def check(
     limit: Annotated[int, typer.Option(help="Portraits to generate for the read-back figures.")] = 512,
-    card: Annotated[bool, typer.Option("--card", help="Also write the figures into the weights' card.")] = False,
+    card: Annotated[bool, typer.Option(help="Write the figures into the weights' card.")] = True,
 ) -> None:
     """Measure the world's models on held-out portraits; exit 1 if one is below its floor."""
     from spf_bench.environment import quiet

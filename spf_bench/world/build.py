@@ -23,7 +23,7 @@ from spf_bench.world.fit import Fit
 from spf_bench.world.judge import Judge
 from spf_bench.world.pool import Pool, Progress
 from spf_bench.world.train_generator import encode_pool, train_unet, train_vae
-from spf_bench.world.train_judges import companion, train_clip, train_hps, train_judge, train_mps
+from spf_bench.world.train_judges import SHARPEN_SCHEDULE, companion, train_clip, train_hps, train_judge, train_mps
 
 MPS_CONDITION = "skin, hair, background, style, in a sweater, wearing a hat, glasses, smiling, with a beard"
 """What the world's MPS looks at, in words of its vocabulary: the published condition would not fit 40 tokens."""
@@ -107,6 +107,14 @@ def _clip(shop: Workshop) -> None:
     _keep(shop, "clip", model)
 
 
+def _clip_image(shop: Workshop) -> None:
+    fit = shop.fit("clip_image", 7)
+    model = CLIPModel.from_pretrained(_need(shop, "clip"))
+    pool = shop.everything() + shop.base().first(12000)
+    train_clip("clip_image", model, shop.tokenizer(), pool, fit, SHARPEN_SCHEDULE, sharpen=True)
+    _keep(shop, "clip_image", model)
+
+
 def _vae(shop: Workshop) -> None:
     fit, base, everything = shop.fit("vae", 0), shop.base(), shop.everything()
     vae = networks.make_vae()
@@ -161,13 +169,14 @@ def _mps(shop: Workshop) -> None:
 STAGES: dict[str, Callable[[Workshop], None]] = {
     "vae": _vae,
     "clip": _clip,
+    "clip_image": _clip_image,
     "judge_clip": _judge_clip,
     "judge": _judge,
     "hps": _hps,
     "mps": _mps,
     "unet": _unet,
 }
-"""The build's stages in order; the UNet needs vae and clip, the scorers need judge_clip."""
+"""The build's stages in order; the UNet needs vae and clip, clip_image clip, the scorers judge_clip."""
 
 
 def scheduler() -> DDPMScheduler:
@@ -183,10 +192,10 @@ def export(shop: Workshop, out: Path) -> Path:
     partial = out.with_name(out.name + ".partial")
     shutil.rmtree(partial, ignore_errors=True)
     tokenizer = shop.tokenizer()
-    clip = CLIPModel.from_pretrained(_need(shop, "clip"), dtype=half)
+    clip = CLIPModel.from_pretrained(_need(shop, "clip_image"), dtype=half)
     StableDiffusionPipeline(
         vae=AutoencoderKL.from_pretrained(_need(shop, "vae"), torch_dtype=half),
-        text_encoder=CLIPTextModel.from_pretrained(shop.model("clip"), dtype=half),
+        text_encoder=CLIPTextModel.from_pretrained(_need(shop, "clip"), dtype=half),
         tokenizer=tokenizer,
         unet=UNet2DConditionModel.from_pretrained(_need(shop, "unet"), torch_dtype=half),
         scheduler=scheduler(),

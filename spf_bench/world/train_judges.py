@@ -20,6 +20,7 @@ from spf_bench.world.pool import FIELDS, Pool, statements
 from spf_bench.world.portrait import ATTRIBUTES, Portrait
 from spf_bench.world.train_generator import to_tensor
 
+SHARPEN_SCHEDULE = Schedule(steps=700, batch=128, lr=1e-3, weight_decay=0.05, ema=0.99)
 CLIP_SCHEDULE = Schedule(steps=1300, batch=96, lr=1.5e-3, weight_decay=0.05, ema=0.99)
 JUDGE_SCHEDULE = Schedule(steps=1000, batch=40, lr=2e-3, weight_decay=0.02, ema=0.99)
 PREFERENCE_SCHEDULE = Schedule(steps=350, batch=48, lr=5e-4, weight_decay=0.02, ema=0.98)
@@ -41,7 +42,8 @@ def clip_features(model: CLIPModel, pixels: Tensor, ids: Tensor, mask: Tensor) -
 class Captions:
     """Texts for contrastive training: whole captions, parts of them, single phrases; and what each states."""
 
-    def __init__(self, pool: Pool, tokenizer: CLIPTokenizer) -> None:
+    def __init__(self, pool: Pool, tokenizer: CLIPTokenizer, whole: bool = False) -> None:
+        self.whole = whole
         self.told = [statements(sample) for sample in pool.samples]
         self.tokenizer = tokenizer
 
@@ -49,7 +51,7 @@ class Captions:
         """Token ids and mask [B, L], and the stated attribute values [B, attributes], -1 where unstated."""
         texts, stated = [], torch.full((len(chosen), len(FIELDS)), UNSTATED)
         for row, index in enumerate(chosen):
-            phrases = self._some(self.told[index], generator)
+            phrases = self.told[index] if self.whole else self._some(self.told[index], generator)
             texts.append(", ".join(phrase for phrase, _ in phrases))
             for _, values in phrases:
                 for name, value in values.items():
@@ -76,14 +78,18 @@ def train_clip(
     pool: Pool,
     fit: Fit,
     schedule: Schedule = CLIP_SCHEDULE,
+    sharpen: bool = False,
 ) -> None:
     """Contrastive training in which every image that a text truly describes counts as its match.
+
+    With `sharpen` the text tower stays as it is, for a UNet may depend on it, and captions are whole.
 
     Texts like "smiling" fit many images of a batch; since the world knows what each text states and each
     image shows, the targets of the cross-entropy are spread over all true matches.
     """
     model.to(fit.device)
-    captions, labels = Captions(pool, tokenizer), torch.from_numpy(pool.labels)
+    model.text_model.requires_grad_(not sharpen)
+    captions, labels = Captions(pool, tokenizer, whole=sharpen), torch.from_numpy(pool.labels)
 
     def loss(step: int, generator: torch.Generator) -> dict[str, Tensor]:
         chosen = batch_indices(len(pool), schedule.batch, step, fit.seed)
