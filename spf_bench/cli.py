@@ -8,6 +8,7 @@ import typer
 from rich.markup import escape
 
 from spf_bench import __version__
+from spf_bench.cli_show import show as show_app
 from spf_bench.cli_world import world
 from spf_bench.console import Commands, err, out, show
 from spf_bench.table_formats import Format, Interval
@@ -22,6 +23,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_show_locals=False,
 )
+app.add_typer(show_app, name="show")
 app.add_typer(world, name="world")
 
 EVERY = "all"

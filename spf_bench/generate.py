@@ -17,7 +17,7 @@ from spf_bench.method import Method
 from spf_bench.progress import Progress
 from spf_bench.store import digest, file_sha256, write_atomic, write_png
 from spf_bench.testset import TestSet
-from spf_bench.triple import Triple
+from spf_bench.triple import Triple, image
 
 BATCH = 32
 
@@ -69,11 +69,6 @@ def generate(
         )  # fmt: skip
     finally:
         method.unload(backbone)
-
-
-def image(folder: Path, triple: Triple) -> Path:
-    """Return where the image of ``triple`` lies in ``folder``."""
-    return folder / f"{triple.id}.png"
 
 
 def images_sha256(folder: Path, triples: Sequence[Triple]) -> str:

@@ -100,9 +100,9 @@ def measure(run: Run, progress: Progress) -> Measured:
     """Score the images, keep scores and features in the run's folder, and return the numbers made of them."""
     from safetensors.torch import save_file
 
-    from spf_bench.generate import image
     from spf_bench.metrics.features import FeatureStore
     from spf_bench.score import Pair, score
+    from spf_bench.triple import image
 
     pairs = [Pair(t, image(run.originals, t), image(run.images, t)) for t in run.triples]
     metrics = run.suite.metrics(run.device)

@@ -2,6 +2,7 @@
 
 from dataclasses import asdict, dataclass
 from enum import StrEnum
+from pathlib import Path
 from typing import Any
 
 
@@ -54,3 +55,8 @@ class Triple:
     def from_dict(cls, data: dict[str, Any]) -> "Triple":
         """Rebuild a triple from ``to_dict``; raises TypeError or ValueError on fields that do not fit."""
         return cls(**{**data, "category": Category(data["category"]), "phrases": tuple(data["phrases"])})
+
+
+def image(folder: Path, triple: Triple) -> Path:
+    """Return where the image of ``triple`` lies in ``folder``."""
+    return folder / f"{triple.id}.png"

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from spf_bench.generate import image
 from spf_bench.plan import Run
 from spf_bench.progress import Silent
 from spf_bench.record import RunRecord, recompute
 from spf_bench.run import execute
+from spf_bench.triple import image
 
 Planned = Callable[..., Run]
 
