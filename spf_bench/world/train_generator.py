@@ -17,7 +17,7 @@ from spf_bench.world.fit import Fit, Schedule, batch_indices
 from spf_bench.world.pool import Pool, statements
 
 VAE_SCHEDULE = Schedule(steps=2400, batch=10, lr=1.5e-3, ema=0.99)
-UNET_SCHEDULE = Schedule(steps=3600, batch=32, lr=1e-3, warmup=200, ema=0.998)
+UNET_SCHEDULE = Schedule(steps=3400, batch=32, lr=1e-3, warmup=200, ema=0.998)
 
 
 def to_tensor(images: np.ndarray, device: torch.device) -> Tensor:
