@@ -119,7 +119,7 @@ class WorldSuite(Suite):
     testset = "world-v1"
     judge_names = ("judge_clip", "judge", "hps", "mps")
     presets: ClassVar[dict[str, Preset]] = {
-        "quick": Preset("quick", trainer="world-quick", samples=800),
+        "quick": Preset("quick", trainer="world-quick", samples=400),
         "default": Preset("default", trainer="world", samples=2400),
     }
 
