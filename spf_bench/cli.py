@@ -84,6 +84,8 @@ def run(
     - `spf-bench run --method my_method.py:MyMethod`
     """
     from spf_bench.environment import pick_device, quiet, set_threads
+
+    quiet()  # before the imports below bring in the model libraries
     from spf_bench.method import discover, get_method
     from spf_bench.plan import Run
     from spf_bench.progress import Bars
@@ -91,7 +93,6 @@ def run(
     from spf_bench.suite import get_suite
     from spf_bench.testset import load
 
-    quiet()
     chosen = get_suite(suite)
     names = list(discover().methods) if EVERY in method else method
     found, frozen = {name: get_method(name) for name in names}, load(testset or chosen.testset)

@@ -29,7 +29,7 @@ def build(
 ) -> None:
     """Train every model of the world from nothing: tokenizer, CLIP, VAE, UNet and the judges.
 
-    Takes hours on two cores and minutes on a GPU; the repository already ships the result.
+    Takes about an hour and a half on two cores; the package already ships the result.
     """
     from spf_bench.environment import quiet
     from spf_bench.progress import Bars
