@@ -162,7 +162,9 @@ _PAPER_2 = StageConfig(epochs=5, batch=16, micro_batch=2, lr=5e-5, trainable="cr
 _WORLD_1 = StageConfig(steps=350, batch=24, lr=4e-4, warmup=20, checkpoint_every=50)
 _WORLD_2 = StageConfig(steps=400, batch=8, lr=4e-4, warmup=20, checkpoint_every=50, trainable="cross_attention")
 # Chosen on world-val, never on the test set; docs/decisions.md has what else was tried.
-_WORLD_SPF = SPFConfig(norm="l2", phrase_map="mass", gamma_center=0.7, w_text=0.02, w_fine=0.01, align_t_min=400)
+_WORLD_SPF = SPFConfig(
+    norm="l2", phrase_map="mass", gamma_center=0.95, w_text=0.02, w_fine=0.01, w_enh=3.0, align_t_min=300
+)
 
 PRESETS: dict[str, TrainConfig] = {
     "paper": TrainConfig(_PAPER_1, _PAPER_2),
