@@ -27,6 +27,7 @@ app.add_typer(show_app, name="show")
 app.add_typer(world, name="world")
 
 EVERY = "all"
+REFERENCE = "original"  # scored in every run: without it nobody can tell whether a method has responded at all
 
 
 class Kind(StrEnum):
@@ -77,7 +78,8 @@ def run(
 ) -> None:
     """Train a method where it needs training, generate its portraits, score them, and write the record.
 
-    What is done is never done again: stop it with Ctrl-C, and the same command goes on.
+    The original portraits are scored beside it. What is done is never done again: stop it with Ctrl-C, and the same
+    command goes on.
 
     - `spf-bench run --method prompt_only`
     - `spf-bench run --method spf --preset quick --limit 32`
@@ -94,7 +96,7 @@ def run(
     from spf_bench.testset import load
 
     chosen = get_suite(suite)
-    names = list(discover().methods) if EVERY in method else method
+    names = list(discover().methods) if EVERY in method else [*method, REFERENCE]
     found, frozen = {name: get_method(name) for name in names}, load(testset or chosen.testset)
     budget, where = chosen.preset(preset), pick_device(device)
     set_threads(threads)

@@ -29,6 +29,13 @@ def test_run_then_table(cli: Cli, tmp_path: Path) -> None:
     assert "accessories: n = 1" in cli("table", "--runs", runs, "--by", "category").stdout
 
 
+def test_every_run_scores_the_original_portraits_beside_the_method(cli: Cli, tmp_path: Path) -> None:
+    runs = tmp_path / "runs"
+    done = cli("run", "--method", "prompt_only", "--suite", "mini", "--limit", 4, "--runs", runs, "--device", "cpu")
+    assert done.exit_code == 0, done.output
+    assert "Original portrait" in done.stdout and "over-alignment cannot be told" not in done.stdout
+
+
 @pytest.mark.parametrize(
     ("words", "complaint"),
     [
