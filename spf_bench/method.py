@@ -78,8 +78,16 @@ class Method:
         return {}
 
     def train(self, job: TrainJob) -> Path:
-        """Return the folder of a checkpoint, training it unless it is there already."""
-        raise NotImplementedError(f"{type(self).__name__} says it trains but has no train()")
+        """Return the folder of a checkpoint, training it unless it is there already.
+
+        Raises:
+            UserError: The method says it trains but does not define how.
+        """
+        raise UserError(
+            f"{self.name} cannot be trained",
+            f"{type(self).__name__} has trains = True and no train()",
+            "define train(self, job) -> Path, or leave trains = False",
+        )
 
     def load(self, backbone: "Backbone", checkpoint: Path | None) -> None:
         """Make ``backbone`` this method's; by default use the checkpoint's ``unet`` folder."""

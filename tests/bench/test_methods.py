@@ -9,7 +9,7 @@ import torch
 from spf_bench.artifacts import Artifacts
 from spf_bench.backbone import Backbone
 from spf_bench.errors import UserError
-from spf_bench.method import discover, get_method
+from spf_bench.method import Method, discover, get_method
 from spf_bench.plan import Run
 from spf_bench.progress import Silent
 from spf_bench.run import train
@@ -132,3 +132,13 @@ def test_a_method_that_returns_something_else_is_told_what_to_return(
     run = replace(planned("prompt_only"), method=get_method(f"{path}:Capitals"))
     with pytest.raises(UserError, match="did not return its images"):
         execute(run, Silent())
+
+
+def test_a_method_that_says_it_trains_but_cannot_is_told_what_to_define() -> None:
+    class Hollow(Method):
+        name = "hollow"
+        trains = True
+
+    with pytest.raises(UserError, match="hollow cannot be trained") as error:
+        Hollow().train(None)  # type: ignore[arg-type]
+    assert "train(self, job)" in error.value.fix
