@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import random
 from dataclasses import fields
+from typing import NamedTuple
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import CLIPModel, CLIPTokenizer
 
 from spf_bench.metrics.mps_model import MPSModel
@@ -25,6 +26,8 @@ CLIP_SCHEDULE = Schedule(steps=1300, batch=96, lr=1.5e-3, weight_decay=0.05, ema
 JUDGE_SCHEDULE = Schedule(steps=1000, batch=40, lr=2e-3, weight_decay=0.02, ema=0.99)
 PREFERENCE_SCHEDULE = Schedule(steps=350, batch=48, lr=5e-4, weight_decay=0.02, ema=0.98)
 UNSTATED = -1
+READ_SCALE = 10.0
+"""Embeddings have norm 1, too little for a linear layer to be sure of itself."""
 
 
 def clip_pixels(images: Tensor) -> Tensor:
@@ -33,10 +36,52 @@ def clip_pixels(images: Tensor) -> Tensor:
     return ((images + 1) / 2 - mean) / std
 
 
+class Readers(nn.Module):
+    """Linear layers that name attributes while a CLIP trains, and are thrown away afterwards.
+
+    The contrastive loss sees one vector of a text only; nothing keeps "smiling" and "sad" apart in the hidden
+    states that a UNet's cross-attention reads. So `words` names what a phrase states from the state of its last
+    token, and `whole` what an embedding, of an image or a text, shows.
+    """
+
+    def __init__(self, clip: CLIPModel) -> None:
+        super().__init__()
+        self.clip = clip
+        self.words = nn.Linear(clip.config.text_config.hidden_size, sum(COUNTS))
+        self.whole = nn.Linear(clip.config.projection_dim, sum(COUNTS))
+
+
+COUNTS = [len(ATTRIBUTES[name]) for name in FIELDS]
+
+
+def read_loss(logits: Tensor, values: Tensor) -> Tensor:
+    """Cross-entropy of attribute values [N, attributes] under logits [N, sum of COUNTS]; `UNSTATED` is left out."""
+    each = [
+        F.cross_entropy(part.float(), value, ignore_index=UNSTATED, reduction="sum")
+        for part, value in zip(logits.split(COUNTS, dim=1), values.unbind(1), strict=True)
+    ]
+    return torch.stack(each).sum() / (values != UNSTATED).sum().clamp(min=1)
+
+
 def clip_features(model: CLIPModel, pixels: Tensor, ids: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
     """Unit-norm embeddings (images [B, D], texts [B, D])."""
     out = model(pixel_values=pixels, input_ids=ids, attention_mask=mask)
     return out.image_embeds.float(), out.text_embeds.float()
+
+
+class Drawn(NamedTuple):
+    """Texts and what they state."""
+
+    ids: Tensor
+    """[B, L]"""
+    mask: Tensor
+    """[B, L]"""
+    stated: Tensor
+    """[B, attributes]: the values a text states, -1 where unstated."""
+    places: Tensor
+    """[P, 2]: row and position of each phrase's last token."""
+    words: Tensor
+    """[P, attributes]: the values a phrase states, -1 where unstated."""
 
 
 class Captions:
@@ -46,18 +91,28 @@ class Captions:
         self.whole = whole
         self.told = [statements(sample) for sample in pool.samples]
         self.tokenizer = tokenizer
+        said = {phrase for told in self.told for phrase, _ in told}
+        self.length = {phrase: len(tokenizer(phrase, add_special_tokens=False).input_ids) for phrase in said}
 
-    def draw(self, chosen: list[int], generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
-        """Token ids and mask [B, L], and the stated attribute values [B, attributes], -1 where unstated."""
+    def draw(self, chosen: list[int], generator: torch.Generator) -> Drawn:
+        """One text for each of the samples `chosen`."""
         texts, stated = [], torch.full((len(chosen), len(FIELDS)), UNSTATED)
+        places: list[tuple[int, int]] = []
+        words: list[Tensor] = []
         for row, index in enumerate(chosen):
             phrases = self.told[index] if self.whole else self._some(self.told[index], generator)
             texts.append(", ".join(phrase for phrase, _ in phrases))
-            for _, values in phrases:
+            end = 0
+            for phrase, values in phrases:
+                end += self.length[phrase]
+                here = torch.full((len(FIELDS),), UNSTATED)
                 for name, value in values.items():
-                    stated[row, FIELDS.index(name)] = ATTRIBUTES[name].index(value)
+                    here[FIELDS.index(name)] = stated[row, FIELDS.index(name)] = ATTRIBUTES[name].index(value)
+                places.append((row, end))  # the start token stands before the text
+                words.append(here)
+                end += 1  # the comma
         tokens = self.tokenizer(texts, padding=True, truncation=True, return_tensors="pt")
-        return tokens.input_ids, tokens.attention_mask, stated
+        return Drawn(tokens.input_ids, tokens.attention_mask, stated, torch.tensor(places), torch.stack(words))
 
     @staticmethod
     def _some(told: list, generator: torch.Generator) -> list:
@@ -85,26 +140,39 @@ def train_clip(
     With `sharpen` the text tower stays as it is, for a UNet may depend on it, and captions are whole.
 
     Texts like "smiling" fit many images of a batch; since the world knows what each text states and each
-    image shows, the targets of the cross-entropy are spread over all true matches.
+    image shows, the targets of the cross-entropy are spread over all true matches. `Readers` help.
     """
-    model.to(fit.device)
+    readers = Readers(model).to(fit.device)
     model.text_model.requires_grad_(not sharpen)
+    readers.words.requires_grad_(not sharpen)
     captions, labels = Captions(pool, tokenizer, whole=sharpen), torch.from_numpy(pool.labels)
+    visible = labels.masked_fill(~torch.from_numpy(pool.readable), UNSTATED)
 
     def loss(step: int, generator: torch.Generator) -> dict[str, Tensor]:
         chosen = batch_indices(len(pool), schedule.batch, step, fit.seed)
-        ids, mask, stated = captions.draw(chosen.tolist(), generator)
+        said = captions.draw(chosen.tolist(), generator)
         x = _jitter(to_tensor(pool.images[chosen.numpy()], fit.device), generator)
-        image, text = clip_features(model, clip_pixels(x), ids.to(fit.device), mask.to(fit.device))
+        ids, mask = said.ids.to(fit.device), said.mask.to(fit.device)
+        out = model(pixel_values=clip_pixels(x), input_ids=ids, attention_mask=mask)
+        image, text = out.image_embeds.float(), out.text_embeds.float()
         logits = text @ image.T * model.logit_scale.exp().clamp(max=100)
         shown = labels[chosen]
+        stated = said.stated
         fits = ((stated[:, None] == UNSTATED) | (stated[:, None] == shown[None])).all(dim=2).float()
         fits = fits.to(fit.device)
         by_text = F.cross_entropy(logits, fits / fits.sum(dim=1, keepdim=True))
         by_image = F.cross_entropy(logits.T, fits.T / fits.T.sum(dim=1, keepdim=True))
-        return {"text": 0.5 * by_text, "image": 0.5 * by_image}
+        terms = {"text": 0.5 * by_text, "image": 0.5 * by_image}
+        seen = visible[chosen].to(fit.device)
+        terms["read_image"] = 0.5 * read_loss(readers.whole(READ_SCALE * image), seen)
+        terms["read_text"] = 0.5 * read_loss(readers.whole(READ_SCALE * text), stated.to(fit.device))
+        if not sharpen:
+            row, place = said.places.to(fit.device).unbind(1)
+            at_words = out.text_model_output.last_hidden_state[row, place]
+            terms["read_words"] = read_loss(readers.words(at_words), said.words.to(fit.device))
+        return terms
 
-    fit.run(name, model, schedule, loss)
+    fit.run(name, readers, schedule, loss)
 
 
 def companion(sample: Sample, other: Sample) -> Sample:
@@ -208,7 +276,7 @@ class PreferencePairs:
     def draw(self, step: int, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Better and worse images [B, 3, 64, 64], token ids and mask [B, L]."""
         chosen = batch_indices(len(self.pool), self.batch, step, self.fit.seed)
-        ids, mask, stated = self.captions.draw(chosen.tolist(), generator)
+        ids, mask, stated, *_ = self.captions.draw(chosen.tolist(), generator)
         better = to_tensor(self.pool.images[chosen.numpy()], torch.device("cpu"))
         rng = random.Random(self.fit.seed * 1_000_003 + step)
         worse = torch.stack([self._worse(better, row, stated[row], rng) for row in range(self.batch)])

@@ -10,8 +10,8 @@ from spf_bench.world.fit import Fit, Schedule
 from spf_bench.world.judge import Judge
 from spf_bench.world.pool import FIELDS, Pool
 from spf_bench.world.portrait import ATTRIBUTES, PARTS
-from spf_bench.world.train_generator import to_tensor, train_vae
-from spf_bench.world.train_judges import PreferencePairs, companion, spoil
+from spf_bench.world.train_generator import to_tensor, train_vae, where_it_shows
+from spf_bench.world.train_judges import COUNTS, UNSTATED, Captions, PreferencePairs, companion, read_loss, spoil
 
 
 @pytest.fixture(scope="module")
@@ -101,6 +101,41 @@ def test_worse_pictures_differ_from_better_ones(pool, tokenizer, tmp_path):
     assert better.shape == worse.shape
     assert len(ids) == 12
     assert ((better - worse).abs().amax(dim=(1, 2, 3)) > 0.01).all()
+
+
+def test_each_phrase_is_read_at_its_own_last_token(pool, tokenizer):
+    captions = Captions(pool, tokenizer)
+    drawn = captions.draw(list(range(len(pool))), torch.Generator().manual_seed(3))
+    assert len(drawn.places) > len(pool)
+    for (row, place), values in zip(drawn.places.tolist(), drawn.words, strict=True):
+        before = tokenizer.decode(drawn.ids[row, 1 : place + 1]).replace(" ", "")
+        phrase = next(p for p, _ in captions.told[row] if before.endswith(p.replace(" ", "")))
+        stated = dict(captions.told[row])[phrase]
+        assert stated == {
+            name: ATTRIBUTES[name][value]
+            for name, value in zip(FIELDS, values.tolist(), strict=True)
+            if value != UNSTATED
+        }
+        following = tokenizer.convert_ids_to_tokens(drawn.ids[row, place + 1].item())
+        assert following in (",</w>", tokenizer.eos_token)
+
+
+def test_what_is_not_stated_costs_nothing():
+    values = torch.full((2, len(FIELDS)), UNSTATED)
+    logits = torch.randn(2, sum(COUNTS), requires_grad=True)
+    assert read_loss(logits, values).item() == 0
+    values[0, 0] = 1
+    expected = torch.nn.functional.cross_entropy(logits[:1, : COUNTS[0]], torch.tensor([1]))
+    assert torch.allclose(read_loss(logits, values), expected)
+
+
+def test_a_mouth_weighs_more_than_its_area():
+    for framing in ATTRIBUTES["framing"]:
+        weights = where_it_shows(framing, 16)
+        assert weights.shape == (16, 16)
+        assert weights.mean().item() == pytest.approx(1)
+        assert weights.min() >= 0.5
+    assert where_it_shows("medium", 16)[9, 7] > 3 * where_it_shows("medium", 16)[9, 0]
 
 
 def test_every_damage_changes_a_picture(pool):
