@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from spf_train.errors import ConfigError
+from spf_train.processes import Processes
 
 
 def write_atomically(path: Path, write: Callable[[Path], Any]) -> None:
@@ -29,17 +31,20 @@ def write_atomically(path: Path, write: Callable[[Path], Any]) -> None:
 class RunFolder:
     """One stage's folder: run.json, checkpoint.pt, log.jsonl, the result, and finished.json, written last.
 
-    path: the folder; made if it is not there.
+    path: the folder; made if it is not there. All processes see it, and only the main one writes.
     identity: what the run depends on. Raises ConfigError if the folder holds a run with another identity.
+    processes: those that train together; None is this one alone.
     """
 
-    def __init__(self, path: Path, identity: dict[str, Any]) -> None:
+    def __init__(self, path: Path, identity: dict[str, Any], processes: Processes | None = None) -> None:
         self.path = Path(path)
         self.identity = json.loads(json.dumps(identity))
+        self.processes = processes or Processes()
         run = self.path / "run.json"
-        if not run.is_file():
+        if not run.is_file() and self.processes.main:
             write_atomically(run, lambda new: new.write_text(json.dumps(self.identity, indent=2)))
-        elif (found := json.loads(run.read_text())) != self.identity:
+        self.processes.barrier()
+        if (found := json.loads(run.read_text())) != self.identity:
             differing = sorted(key for key in self.identity if found.get(key) != self.identity[key])
             why = f"it was started with another {', '.join(differing) or 'version of the trainer'}"
             raise ConfigError(f"cannot resume {self.path}", why, "choose another folder, or delete this one")
@@ -50,13 +55,23 @@ class RunFolder:
         return (self.path / "finished.json").is_file()
 
     def finish(self, steps: int) -> None:
-        """Marks the result as complete and drops the checkpoint, which nothing needs any more."""
+        """Marks the result as complete and drops the checkpoint, which nothing needs any more.
+
+        Returns when all processes are here: none of them finds the folder half finished.
+        """
+        if self.processes.main:
+            self._finish(steps)
+        self.processes.barrier()
+
+    def _finish(self, steps: int) -> None:
         text = json.dumps({"steps": steps})
         write_atomically(self.path / "finished.json", lambda new: new.write_text(text))
         (self.path / "checkpoint.pt").unlink(missing_ok=True)
 
     def save_checkpoint(self, state: dict[str, Any]) -> None:
         """Replaces the checkpoint; an interrupted write leaves the one before."""
+        if not self.processes.main:
+            return
         write_atomically(self.path / "checkpoint.pt", lambda new: torch.save(state, new))
 
     def load_checkpoint(self) -> dict[str, Any] | None:
@@ -74,14 +89,30 @@ class RunFolder:
             new.mkdir()
             save(new)
 
+        if not self.processes.main:
+            return
         result = self.path / "result"
         write_atomically(result, fill)
         for entry in result.iterdir():
             write_atomically(self.path / entry.name, entry.replace)
         result.rmdir()
 
+    @contextmanager
+    def snapshot(self, save: Callable[[Path], None]) -> Iterator[Path]:
+        """A folder with what `save` writes, deleted on exit; for the main process."""
+        folder = self.path / "snapshot"
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir()
+        try:
+            save(folder)
+            yield folder
+        finally:
+            shutil.rmtree(folder)
+
     def cut_log(self, steps: int) -> None:
         """Drops the log's rows after `steps` steps: a resumed run writes them again."""
+        if not self.processes.main:
+            return
         log = self.path / "log.jsonl"
         rows = log.read_text().splitlines(keepends=True) if log.is_file() else []
         kept = [row for row in rows if row.endswith("\n") and json.loads(row)["step"] <= steps]
@@ -89,5 +120,6 @@ class RunFolder:
 
     def log(self, row: dict[str, Any]) -> None:
         """Appends one row to log.jsonl."""
-        with (self.path / "log.jsonl").open("a") as file:
-            file.write(json.dumps(row) + "\n")
+        if self.processes.main:
+            with (self.path / "log.jsonl").open("a") as file:
+                file.write(json.dumps(row) + "\n")

@@ -14,7 +14,9 @@ from torch import Tensor, nn
 from transformers import AutoTokenizer, CLIPModel
 
 from spf_train.errors import ConfigError
+from spf_train.hub import snapshot
 
+PARTS = ("*.json", "merges.txt", "model*.safetensors")
 MODES = {2: "bilinear", 3: "bicubic"}  # PIL's numbers, as preprocessor_config.json has them
 
 
@@ -69,10 +71,19 @@ class FrozenClip(nn.Module):
         self.preprocessing = preprocessing
 
     @classmethod
-    def from_pretrained(cls, folder: Path) -> FrozenClip:
-        """Loads a folder with a CLIPModel, its tokenizer and its image processor's config."""
-        model = CLIPModel.from_pretrained(folder)
-        return cls(model, AutoTokenizer.from_pretrained(folder), Preprocessing.from_folder(folder))
+    def from_pretrained(cls, source: str | Path) -> FrozenClip:
+        """Loads a CLIPModel, its tokenizer and its image processor's config, from a folder or a Hub id.
+
+        Raises ConfigError if it is nowhere, or lacks one of them.
+        """
+        folder = resolve_clip(source)
+        try:
+            model = CLIPModel.from_pretrained(folder, use_safetensors=True)
+            tokenizer = AutoTokenizer.from_pretrained(folder)
+        except (OSError, ValueError) as error:
+            why, fix = str(error).strip().splitlines()[0], "pass a saved CLIPModel with its tokenizer"
+            raise ConfigError(f"cannot load the CLIP {source}", why, fix) from error
+        return cls(model, tokenizer, Preprocessing.from_folder(folder))
 
     def embed_images(self, images: Tensor) -> Tensor:
         """E_I: unit-norm embeddings [B, E] of images [B, 3, H, W] in [0, 1]; differentiable."""
@@ -91,6 +102,11 @@ class FrozenClip(nn.Module):
         ids = tokens["input_ids"].to(self.model.device)
         pooled = self.model.text_model(input_ids=ids).pooler_output
         return F.normalize(self.model.text_projection(pooled).float(), dim=-1)
+
+
+def resolve_clip(source: str | Path) -> Path:
+    """The folder of a CLIP: the one given, or a Hub id's snapshot. Raises ConfigError if it is nowhere."""
+    return Path(source) if Path(source).is_dir() else snapshot(str(source), PARTS)
 
 
 def centre_crop(images: Tensor, side: int) -> Tensor:

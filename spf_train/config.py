@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from spf_train import settings
-from spf_train.errors import ConfigError
 
-Trainable = Literal["all", "cross_attention"]
+Trainable = Literal["all", "cross_attention", "lora", "adapter"]
+LrSchedule = Literal["constant", "cosine", "linear"]
 MixedPrecision = Literal["no", "fp16", "bf16"]
 
 
@@ -19,9 +20,10 @@ class StageConfig:
 
     steps: optimiser steps.
     epochs: passes over the samples, in place of `steps`.
-    batch: samples per optimiser step.
-    micro_batch: samples per forward pass; the gradient of a batch is accumulated over its parts.
+    batch: samples per optimiser step, over all processes.
+    micro_batch: samples per forward pass of one process; the gradient of a batch is accumulated over its parts.
     lr: learning rate after warm-up.
+    lr_schedule: what follows the warm-up: the same rate, or a fall to 0 along half a cosine or a line.
     warmup: steps over which the learning rate rises linearly, from lr / warmup.
     betas, weight_decay: of AdamW.
     grad_clip: largest L2 norm of the whole gradient; None does not clip.
@@ -29,7 +31,9 @@ class StageConfig:
     mixed_precision: autocast type; trained weights and optimiser state stay in fp32. fp16 needs CUDA.
     ema_decay: decay of the exponential moving average that is saved in place of the last weights.
     min_snr_gamma: clips the weight of easy timesteps in L_diff (arXiv:2303.09556); None weighs all alike.
-    trainable: every UNet weight, or only to_q, to_k, to_v and to_out of the `attn2` layers.
+    trainable: every UNet weight; only to_q, to_k, to_v and to_out of the `attn2` layers; low-rank additions to
+        those; or an adapter, a branch of keys and values of its own for the target text (Table 4).
+    lora_rank, lora_alpha: of "lora"; alpha None is the rank.
     checkpoint_every: steps between checkpoints.
     gradient_checkpointing: recomputes activations in the backward pass: less memory, more time, same result.
     """
@@ -48,22 +52,28 @@ class StageConfig:
     ema_decay: float | None = None
     min_snr_gamma: float | None = None
     trainable: Trainable = "all"
+    lora_rank: int = 16
+    lora_alpha: float | None = None
+    lr_schedule: LrSchedule = "constant"
     checkpoint_every: int = 500
     gradient_checkpointing: bool = False
 
     def __post_init__(self) -> None:
-        settings.check_types(self)
+        settings.check(self)
+
+    def rules(self) -> Iterator[tuple[str, str]]:
+        """What `settings.check` asks: (field, why) of every value out of range."""
         if (self.steps is None) == (self.epochs is None):
-            settings.reject(self, "steps", "exactly one of steps and epochs is given")
-        at_least_one = ("steps", "epochs", "batch", "micro_batch", "checkpoint_every")
-        for name in (*at_least_one, "lr", "grad_clip", "min_snr_gamma"):
-            value = getattr(self, name)
-            if value is not None and not value > 0:
-                settings.reject(self, name, "it must be above 0")
+            yield "steps", "exactly one of steps and epochs is given"
+        positive = ("steps", "epochs", "batch", "micro_batch", "lr", "checkpoint_every", "lora_rank", "lora_alpha")
+        yield from _above_zero(self, *positive, "grad_clip", "min_snr_gamma")
+        yield from _not_negative(self, "warmup", "weight_decay")
+        if not all(0 <= beta < 1 for beta in self.betas):
+            yield "betas", "each of the two lies in [0, 1)"
         if not 0 <= self.caption_dropout <= 1:
-            settings.reject(self, "caption_dropout", "a probability lies in [0, 1]")
+            yield "caption_dropout", "a probability lies in [0, 1]"
         if self.ema_decay is not None and not 0 < self.ema_decay < 1:
-            settings.reject(self, "ema_decay", "a decay lies between 0 and 1")
+            yield "ema_decay", "a decay lies between 0 and 1"
 
     def total_steps(self, samples: int) -> int:
         """Optimiser steps for a set of `samples` samples."""
@@ -112,31 +122,62 @@ class SPFConfig:
     align_uncond: bool = False
 
     def __post_init__(self) -> None:
-        settings.check_types(self)
+        settings.check(self)
+
+    def rules(self) -> Iterator[tuple[str, str]]:
+        """What `settings.check` asks: (field, why) of every value out of range."""
         weights = ("w_diff", "w_text", "w_fine", "w_enh")
-        for name in weights:
-            if getattr(self, name) < 0:
-                settings.reject(self, name, "a loss weight is not negative")
+        yield from _not_negative(self, *weights, "align_t_min", "align_t_max", "enhance_t_max")
         if not any(getattr(self, name) for name in weights):
-            settings.reject(self, "w_diff", "at least one loss weight is above 0")
+            yield "w_diff", "at least one loss weight is above 0"
         if self.align_t_max is not None and self.align_t_max < self.align_t_min:
-            settings.reject(self, "align_t_max", f"it lies below align_t_min={self.align_t_min}")
+            yield "align_t_max", f"it lies below align_t_min = {self.align_t_min}"
+
+
+@dataclass(frozen=True)
+class LogConfig:
+    """What a run tells about itself; nothing here changes its result.
+
+    tensorboard: writes event files beside log.jsonl.
+    wandb: project on Weights & Biases, where it is installed; None does not log there.
+    validate_every: steps between two grids of samples from fixed seeds, step 0 included; None makes none.
+    validation_prompts: (base, target) texts of the grid; empty takes the first four of the data.
+    validation_steps, validation_guidance: of the grid's sampler.
+    """
+
+    tensorboard: bool = True
+    wandb: str | None = None
+    validate_every: int | None = None
+    validation_prompts: tuple[tuple[str, str], ...] = ()
+    validation_steps: int = 25
+    validation_guidance: float = 7.5
+
+    def __post_init__(self) -> None:
+        settings.check(self)
+
+    def rules(self) -> Iterator[tuple[str, str]]:
+        """What `settings.check` asks: (field, why) of every value out of range."""
+        yield from _above_zero(self, "validate_every", "validation_steps")
+        yield from _not_negative(self, "validation_guidance")
 
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """Both stages (None: not trained), the settings of SPF, and the seed of data order and noise."""
+    """Both stages (None: not trained), the settings of SPF and of the log, and the seed of data order and noise."""
 
     stage1: StageConfig | None = None
     stage2: StageConfig | None = None
     spf: SPFConfig = field(default_factory=SPFConfig)
+    log: LogConfig = field(default_factory=LogConfig)
     seed: int = 0
 
     def __post_init__(self) -> None:
-        settings.check_types(self)
+        settings.check(self)
+
+    def rules(self) -> Iterator[tuple[str, str]]:
+        """What `settings.check` asks: (field, why) of every value out of range."""
         if self.spf.align_uncond and self.stage2 is not None and not self.stage2.caption_dropout:
-            why = "it aligns samples whose caption was dropped, and caption_dropout of stage 2 is 0"
-            raise ConfigError("align_uncond would do nothing", why, "set caption_dropout, or turn it off")
+            yield "spf.align_uncond", "it would do nothing: caption_dropout of stage 2 is 0"
 
     def to_dict(self) -> dict[str, Any]:
         """Plain dicts, lists and numbers, ready for JSON."""
@@ -144,8 +185,18 @@ class TrainConfig:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> TrainConfig:
-        """Inverse of `to_dict`; what is missing keeps its default. Raises ConfigError for an unknown name."""
+        """Inverse of `to_dict`; what is missing keeps its default.
+
+        Raises ConfigErrors with every unknown name, wrong type and value out of range.
+        """
         return settings.from_dict(cls, values)
+
+    def changed(self, values: dict[str, Any]) -> TrainConfig:
+        """These settings with some of them replaced: nested dicts, as `to_dict` makes them.
+
+        Where a stage is given steps it loses its epochs, and the reverse. Raises ConfigErrors as `from_dict` does.
+        """
+        return TrainConfig.from_dict(_merged(self.to_dict(), values))
 
     @classmethod
     def preset(cls, name: str) -> TrainConfig:
@@ -153,6 +204,26 @@ class TrainConfig:
         if name not in PRESETS:
             raise settings.unknown("preset", name, PRESETS)
         return PRESETS[name]
+
+
+def _merged(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
+    merged = dict(old)
+    for one, other in (("steps", "epochs"), ("epochs", "steps")):  # two ways to say how long: the new one holds
+        if new.get(one) is not None and other not in new:
+            merged.pop(other, None)
+    for name, value in new.items():
+        group = merged.get(name) or {}
+        merged[name] = _merged(group, value) if isinstance(value, dict) and isinstance(group, dict) else value
+    return merged
+
+
+def _above_zero(config: Any, *names: str) -> Iterator[tuple[str, str]]:
+    values = {name: getattr(config, name) for name in names}
+    return ((name, "it must be above 0") for name, value in values.items() if value is not None and value <= 0)
+
+
+def _not_negative(config: Any, *names: str) -> Iterator[tuple[str, str]]:
+    return ((name, "it must not be negative") for name in names if (getattr(config, name) or 0) < 0)
 
 
 # Appendix A of arXiv:2504.00396v2: 8 samples, then 2, on each of 8 GPUs; here parts of one GPU's batch.
@@ -165,9 +236,17 @@ _WORLD_2 = StageConfig(steps=400, batch=8, lr=4e-4, warmup=20, checkpoint_every=
 _WORLD_SPF = SPFConfig(
     norm="l2", phrase_map="mass", gamma_center=0.95, w_text=0.02, w_fine=0.01, w_enh=3.0, align_t_min=300
 )
+_SILENT = LogConfig(tensorboard=False)
 
 PRESETS: dict[str, TrainConfig] = {
     "paper": TrainConfig(_PAPER_1, _PAPER_2),
-    "world": TrainConfig(_WORLD_1, _WORLD_2, _WORLD_SPF),
-    "world-quick": TrainConfig(replace(_WORLD_1, steps=50), replace(_WORLD_2, steps=50), _WORLD_SPF),
+    # The paper's V100s ran in fp16 too (Table 2): the same updates in half precision.
+    "paper-fp16": TrainConfig(replace(_PAPER_1, mixed_precision="fp16"), replace(_PAPER_2, mixed_precision="fp16")),
+    # GPUs of 40 GB and more that know bf16: the same updates from larger forward passes.
+    "a100": TrainConfig(
+        replace(_PAPER_1, mixed_precision="bf16", micro_batch=16),
+        replace(_PAPER_2, mixed_precision="bf16", micro_batch=8),
+    ),
+    "world": TrainConfig(_WORLD_1, _WORLD_2, _WORLD_SPF, _SILENT),
+    "world-quick": TrainConfig(replace(_WORLD_1, steps=50), replace(_WORLD_2, steps=50), _WORLD_SPF, _SILENT),
 }

@@ -1,47 +1,19 @@
-"""Samples, and the tensors made of them once, before training."""
+"""Samples as tensors, made once before training, and the batches drawn from them."""
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
-from PIL import Image
 from torch import Tensor
 
+from spf_train.sample import BadSample, Sample
+from spf_train.shards import Rows
 from spf_train.text_table import TextTable
 
-Pixels = NDArray[np.uint8]
-
-
-@dataclass(frozen=True)
-class Sample:
-    """A customisation portrait: an image that shows the target attribute, and its two texts.
-
-    image: uint8 [H, W, 3], or the path of an image file.
-    base: base text y_base, phrases separated by commas.
-    target: target text y_tar.
-    """
-
-    image: Pixels | Path
-    base: str
-    target: str
-
-    def pixels(self, size: int) -> Pixels:
-        """The image as uint8 [size, size, 3]: shortest edge resized, centre cropped."""
-        given = self.image
-        if isinstance(given, np.ndarray) and given.shape == (size, size, 3):
-            return given
-        image = Image.fromarray(given) if isinstance(given, np.ndarray) else Image.open(given)
-        scale = size / min(image.size)
-        width, height = (max(size, round(edge * scale)) for edge in image.size)
-        resized = image.convert("RGB").resize((width, height), Image.Resampling.LANCZOS)
-        left, top = (width - size) // 2, (height - size) // 2
-        return np.asarray(resized.crop((left, top, left + size, top + size)))
+__all__ = ["BadSample", "Batch", "Prepared", "Sample"]
 
 
 @dataclass(frozen=True)
@@ -54,6 +26,7 @@ class Batch:
     t: timesteps [B].
     dropped: whose captions are replaced by the empty one, bool [B].
     complete, base: text embeddings of the two paths [B, L, D]; the empty text's where dropped.
+    target: the same of the target text alone; empty ([B, 0, 0]) where nothing asks for it.
     base_positions, shared_padding: bool [B, L], of the prompts as written.
     spans: token positions of the base text's phrases [B, P, 2].
     cosine: CLIP similarity of each phrase to the target [B, P]; 1 in place of a missing phrase.
@@ -68,6 +41,7 @@ class Batch:
     dropped: Tensor
     complete: Tensor
     base: Tensor
+    target: Tensor
     base_positions: Tensor
     shared_padding: Tensor
     spans: Tensor
@@ -95,46 +69,64 @@ class Prepared:
     """Samples as tensors on the CPU, N of them; `batch` makes a training batch of some.
 
     latent_mean, latent_std: the VAE's posterior [N, C, h, w], scaled as the UNet expects.
-    texts: embeddings of all texts; complete, base: each sample's rows in it [N].
+    texts: embeddings of all texts; complete, base, target: each sample's rows in it [N]; no target: [0].
+    problems: the samples left out, and why.
     The other fields are those of Batch, for all samples.
     """
 
-    latent_mean: Tensor
-    latent_std: Tensor
+    latent_mean: Rows
+    latent_std: Rows
     texts: TextTable
     complete: Tensor
     base: Tensor
+    target: Tensor
     base_positions: Tensor
     shared_padding: Tensor
     spans: Tensor
     cosine: Tensor
-    image_embeds: Tensor
-    target_embeds: Tensor
+    image_embeds: Rows
+    target_embeds: Rows
+    problems: tuple[BadSample, ...] = ()
 
     def __len__(self) -> int:
         return len(self.latent_mean)
 
     @property
     def mean_cosine(self) -> float:
-        """Mean phrase-target similarity: what unrelated texts score in this CLIP."""
+        """Mean phrase-target similarity: what unrelated texts score in this CLIP; 0 without CLIP."""
         real = self.spans[..., 1] > self.spans[..., 0]
-        return float(self.cosine[real].mean()) if real.any() else 0.0
+        return float(self.cosine[real].mean()) if self.cosine.numel() and real.any() else 0.0
 
-    def batch(self, index: Tensor, generator: torch.Generator, timesteps: int, dropout: float = 0.0) -> Batch:
-        """Samples `index` [B]; noise, timesteps below `timesteps` and dropped captions from `generator`."""
-        shape = (len(index), *self.latent_mean.shape[1:])
-        posterior, eps = (torch.randn(shape, generator=generator) for _ in range(2))
-        t = torch.randint(timesteps, (len(index),), generator=generator)
-        dropped = torch.rand(len(index), generator=generator) < dropout
-        empty = self.texts.rows[""]
+    def batch(
+        self,
+        index: Tensor,
+        generator: torch.Generator,
+        timesteps: int,
+        dropout: float = 0.0,
+        part: slice = slice(None),
+    ) -> Batch:
+        """Samples `index` [B]; noise, timesteps below `timesteps` and dropped captions from `generator`.
+
+        part: the samples of the batch that are wanted; each has the noise it has in the whole batch.
+        """
+        size, index = len(index), index[part]
+        mean = self.latent_mean[index]
+        posterior, eps = (torch.randn((size, *mean.shape[1:]), generator=generator)[part] for _ in range(2))
+        t = torch.randint(timesteps, (size,), generator=generator)[part]
+        dropped = (torch.rand(size, generator=generator) < dropout)[part]
+
+        def states(rows: Tensor) -> Tensor:
+            return self.texts[rows[index].masked_fill(dropped, self.texts.rows[""])]
+
         return Batch(
             index=index,
-            x0=self.latent_mean[index] + self.latent_std[index] * posterior,
+            x0=mean + self.latent_std[index] * posterior,
             eps=eps,
             t=t,
             dropped=dropped,
-            complete=self.texts[self.complete[index].masked_fill(dropped, empty)],
-            base=self.texts[self.base[index].masked_fill(dropped, empty)],
+            complete=states(self.complete),
+            base=states(self.base),
+            target=states(self.target) if len(self.target) else eps.new_empty(len(index), 0, 0),
             base_positions=self.base_positions[index],
             shared_padding=self.shared_padding[index],
             spans=self.spans[index],

@@ -28,7 +28,7 @@ class DualPathStage(NaiveStage):
     text. The reference path is frozen, and no gradient flows through the control map.
 
     response: the UNet that trains, usually stage 1's.
-    reference: the original UNet.
+    reference: the original UNet; its weights may be in half precision, under autocast.
     enhancement: the response loss, with its frozen VAE and CLIP.
     config: losses and switches.
     mean_cosine: the training set's mean phrase-target similarity, for `gamma_center`.
@@ -65,7 +65,7 @@ class DualPathStage(NaiveStage):
         """The total of Eq. 12; its terms "diff", "text", "fine", "enh", unweighted; "coverage", mean M̂."""
         x_t = self.diffusion.add_noise(batch.x0, batch.eps, batch.t)
         with CrossAttentionTap(self.unet) as tap:
-            output = self.unet(x_t, batch.t, batch.complete).sample
+            output = self.predict(batch, x_t)
         terms = {"diff": self.diffusion_loss(output, batch).mean()}
         terms |= self.alignment(batch, x_t, output, tap.layers)
         terms["enh"] = self.enhancement.loss(batch, self.diffusion.x0(output, x_t, batch.t))
@@ -78,16 +78,21 @@ class DualPathStage(NaiveStage):
             save_maps(folder / "maps.png", self.soft, self.released)
 
     def alignment(self, batch: Batch, x_t: Tensor, output: Tensor, res: Sequence[LayerQK]) -> Terms:
-        """L_text and L_fine (Eq. 8), and the control map's coverage; zeros where alignment does not act."""
-        aligned = self.aligned(batch)
-        if not aligned.any() or not (self.config.w_text or self.config.w_fine):
+        """L_text and L_fine (Eq. 8), and the control map's coverage; zeros where alignment does not act.
+
+        Samples on which it does not act count as 0, and the reference path does not see them.
+        """
+        rows = self.aligned(batch).nonzero().flatten()
+        if not len(rows) or not (self.config.w_text or self.config.w_fine):
             return dict.fromkeys(("text", "fine", "coverage"), 0 * output.sum())
-        ref, released = self.reference_path(batch, x_t, output, res)
-        positions = self.positions(batch)
-        layers = [self.layer_losses(*pair, positions, released) for pair in zip(ref, res, strict=True)]
-        text, fine = (torch.stack(column).sum(dim=0) for column in zip(*layers, strict=True))
-        coverage = released.mean(dim=(1, 2, 3))[aligned].mean()
-        return {"text": (text * aligned).mean(), "fine": (fine * aligned).mean(), "coverage": coverage}
+        aligned = batch
+        if len(rows) < len(batch):
+            aligned = batch.map(lambda tensor: tensor[rows])
+            x_t, output, res = x_t[rows], output[rows], [layer.take(rows) for layer in res]
+        ref, released = self.reference_path(aligned, x_t, output, res)
+        text, fine = self.layer_losses(ref, res, self.positions(aligned), released)
+        coverage = released.mean(dim=(1, 2, 3)).mean()
+        return {"text": text.sum() / len(batch), "fine": fine.sum() / len(batch), "coverage": coverage}
 
     def aligned(self, batch: Batch) -> Tensor:
         """Which samples alignment acts on, bool [B]: by timestep, and by whether the caption was dropped."""
@@ -119,15 +124,28 @@ class DualPathStage(NaiveStage):
         released = sfcm.control_map(soft, phrases, gamma, self.config.rescale)
         return released * ~batch.dropped.view(-1, 1, 1, 1)
 
-    def layer_losses(self, ref: LayerQK, res: LayerQK, positions: Tensor, released: Tensor) -> tuple[Tensor, Tensor]:
-        """One layer's L_text and L_fine of each sample [B], over text positions [B, L], outside M̂."""
-        local, norm = sfcm.at_layer(released, ref.query.shape[2]), self.config.norm
-        used = positions.any(dim=0)
+    def layer_losses(
+        self, ref: Sequence[LayerQK], res: Sequence[LayerQK], positions: Tensor, released: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """L_text and L_fine of each sample [B], over text positions [B, L], outside M̂.
+
+        A term of weight 0 is computed to be looked at, without gradient.
+        """
+        config, used = self.config, positions.any(dim=0).nonzero().flatten()
+        local = {count: sfcm.at_layer(released, count) for count in {layer.query.shape[2] for layer in ref}}
+        masks = [local[layer.query.shape[2]] for layer in ref]
+        own, pairs = positions[:, used], list(zip(ref, res, masks, strict=True))
+        with torch.set_grad_enabled(torch.is_grad_enabled() and config.w_text > 0):
+            text = [self.text_loss(a.keys(used), b.keys(used), own, mask) for a, b, mask in pairs]
+        with torch.set_grad_enabled(torch.is_grad_enabled() and config.w_fine > 0):
+            fine = [losses.fine_grained_loss(a.query, b.query, mask, config.norm) for a, b, mask in pairs]
+        return torch.stack(text).sum(dim=0), torch.stack(fine).sum(dim=0)
+
+    def text_loss(self, ref: LayerQK, res: LayerQK, positions: Tensor, released: Tensor) -> Tensor:
+        """One layer's L_text of each sample [B], over all keys given."""
         compare = losses.text_features if self.config.text_mask == "query" else losses.text_maps
-        F_ref = compare(ref.key[:, :, used], ref.query, local)
-        F_res = compare(res.key[:, :, used], res.query, local)
-        text = losses.text_consistent_loss(F_ref, F_res, positions[:, used], norm)
-        return text, losses.fine_grained_loss(ref.query, res.query, local, norm)
+        F_ref, F_res = (compare(layer.key, layer.query, released) for layer in (ref, res))
+        return losses.text_consistent_loss(F_ref, F_res, positions, self.config.norm)
 
     def positions(self, batch: Batch) -> Tensor:
         """Text positions both paths share, bool [B, L]; all but the start token for a dropped caption."""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import NamedTuple
+
 
 class ConfigError(Exception):
     """Settings, samples or folders that cannot be trained with.
@@ -14,6 +17,34 @@ class ConfigError(Exception):
     def __init__(self, what: str, why: str, fix: str) -> None:
         super().__init__(f"{what}\n  why: {why}\n  fix: {fix}")
         self.what, self.why, self.fix = what, why, fix
+
+
+class Problem(NamedTuple):
+    """One of several things to mend: what it is about, what is wrong with it, and what to do."""
+
+    subject: str
+    why: str
+    fix: str = ""
+
+
+class ConfigErrors(ConfigError):
+    """Several problems found at once; `problems` has them all, and so has the message.
+
+    what: one sentence on what they have in common.
+    problems: at least one.
+    """
+
+    def __init__(self, what: str, problems: Sequence[Problem]) -> None:
+        Exception.__init__(self, what)
+        self.what, self.why, self.fix = what, "", ""
+        self.problems = tuple(problems)
+
+    def __str__(self) -> str:
+        lines = ("  ".join(part for part in problem if part) for problem in self.problems)
+        return "\n  ".join([self.what, *lines])
+
+    def __reduce__(self) -> tuple[type[ConfigErrors], tuple[str, tuple[Problem, ...]]]:
+        return ConfigErrors, (self.what, self.problems)
 
 
 class NonFiniteLossError(ConfigError):

@@ -1,16 +1,19 @@
-"""Settings dataclasses to and from plain dicts; a wrong name or choice is answered with the right one."""
+"""Settings dataclasses to and from plain dicts; every wrong name and value is reported at once, with the right one."""
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import difflib
-from collections.abc import Iterable
-from types import UnionType
-from typing import Any, Literal, TypeVar, cast, get_args, get_origin, get_type_hints
+import math
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from types import NoneType, UnionType
+from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
-from spf_train.errors import ConfigError
+from spf_train.errors import ConfigError, ConfigErrors, Problem
 
 T = TypeVar("T")
+WORDS = {bool: "true or false", int: "a whole number", float: "a number", str: "text", NoneType: "null"}
 
 
 def to_dict(settings: Any) -> dict[str, Any]:
@@ -19,59 +22,165 @@ def to_dict(settings: Any) -> dict[str, Any]:
     def plain(value: Any) -> Any:
         if isinstance(value, dict):
             return {key: plain(inner) for key, inner in value.items()}
-        return list(value) if isinstance(value, tuple) else value
+        return [plain(inner) for inner in value] if isinstance(value, tuple) else value
 
     converted: dict[str, Any] = plain(dataclasses.asdict(settings))
     return converted
 
 
-def from_dict(kind: type[T], settings: dict[str, Any]) -> T:
-    """Builds a settings dataclass from plain values. Raises ConfigError naming the nearest known setting."""
-    hints = get_type_hints(kind)
-    for name in settings:
-        if name not in hints:
-            raise unknown(f"setting of {kind.__name__}", name, hints)
-    return kind(**{name: _typed(hints[name], value) for name, value in settings.items()})
+def from_dict(kind: type[T], values: dict[str, Any]) -> T:
+    """Builds a settings dataclass from plain values; what is missing keeps its default.
+
+    Raises ConfigErrors with every unknown name, wrong type and value out of range, at any depth.
+    """
+    return _build(kind, values, "", dict(leaves(kind)))
 
 
-def _typed(hint: Any, value: Any) -> Any:
-    """Turns the dict of a nested dataclass and the list of a tuple back into what they were."""
-    if isinstance(value, list):
-        return tuple(value)
-    nested = next((kind for kind in (hint, *get_args(hint)) if dataclasses.is_dataclass(kind)), None)
-    if nested is None or not isinstance(value, dict):
-        return value
-    return from_dict(cast(type, nested), value)
+def leaves(kind: type, path: str = "") -> Iterator[tuple[str, Any]]:
+    """Every setting below a settings dataclass: its dotted path and its type."""
+    for name, hint in get_type_hints(kind).items():
+        if (nested := _nested(hint)) is None:
+            yield path + name, hint
+        else:
+            yield from leaves(nested, f"{path}{name}.")
 
 
-def check_types(settings: Any) -> None:
-    """Raises ConfigError where a value is neither of its field's types nor one of its named choices."""
-    for name, hint in get_type_hints(type(settings)).items():
-        value = getattr(settings, name)
-        if get_origin(hint) is Literal:
-            if value not in get_args(hint):
-                reject(settings, name, f"it must be one of {', '.join(map(repr, get_args(hint)))}")
-        elif not _is_a(value, hint):
-            reject(settings, name, f"it must be of type {getattr(hint, '__name__', hint)}")
+def check(settings: Any) -> None:
+    """What `__post_init__` of a settings dataclass calls: its types, then its own `rules`, all of them.
+
+    `rules` yields (field, why) for every field out of range. Raises ConfigErrors.
+    """
+    if problems := _problems(settings):
+        raise invalid(problems)
 
 
-def _is_a(value: Any, hint: Any) -> bool:
-    options = get_args(hint) if isinstance(hint, UnionType) else (hint,)
-    kinds = tuple(get_origin(option) or option for option in options)
-    if isinstance(value, bool):
-        return bool in kinds
-    return isinstance(value, (*kinds, int) if float in kinds else kinds)
-
-
-def reject(settings: Any, name: str, why: str) -> None:
-    """Raises ConfigError for one field of a settings dataclass."""
-    what = f"{type(settings).__name__}.{name}={getattr(settings, name)!r} is not valid"
-    raise ConfigError(what, why, f"change {name}")
+def invalid(problems: Sequence[Problem]) -> ConfigErrors:
+    """The error for settings that cannot be used."""
+    return ConfigErrors("a setting is not valid" if len(problems) == 1 else "settings are not valid", problems)
 
 
 def unknown(kind: str, name: str, known: Iterable[str]) -> ConfigError:
     """The error for a name that does not exist, with the nearest one that does."""
-    names = list(known)
-    near = difflib.get_close_matches(name, names, n=1)
-    fix = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(names)}"
-    return ConfigError(f"unknown {kind}: {name!r}", "there is no such name", fix)
+    return ConfigError(f"unknown {kind}: {name!r}", "there is no such name", _suggest(name, list(known)))
+
+
+def _build(kind: type[T], values: dict[str, Any], path: str, known: Collection[str]) -> T:
+    """`from_dict` of the settings at `path`, among all the `known` ones."""
+    hints = get_type_hints(kind)
+    problems: list[Problem] = []
+    built: dict[str, Any] = {}
+    doubtful: set[str] = set()  # fields that were meant to be given: what follows from their absence is not said
+    for name, value in values.items():
+        if name not in hints:
+            problems.append(_unknown_setting(path, str(name), list(hints), known))
+            doubtful.update(difflib.get_close_matches(str(name), list(hints), n=1))
+            continue
+        nested = _nested(hints[name])
+        try:
+            if nested is not None and isinstance(value, dict):
+                built[name] = _build(nested, value, f"{path}{name}.", known)
+            else:
+                built[name] = _typed(value, hints[name])
+        except ConfigErrors as errors:
+            problems += errors.problems
+            doubtful.add(name)
+    try:
+        made = kind(**built)
+    except ConfigErrors as errors:
+        told = [p for p in errors.problems if p.subject.split(" ")[0].split(".")[0] not in doubtful]
+        problems += [Problem(path + p.subject, p.why, p.fix) for p in told]
+    if problems:
+        raise invalid(problems)
+    return made
+
+
+def _problems(settings: Any) -> list[Problem]:
+    """What is wrong with the types and, where those are right, with the values."""
+    wrong: dict[str, Problem] = {}
+    sound = copy.copy(settings)
+    defaults = {field.name: _default(field) for field in dataclasses.fields(settings)}
+    for name, hint in get_type_hints(type(settings)).items():
+        value = getattr(settings, name)
+        if not _fits(value, hint):
+            wrong[name] = Problem(f"{name} = {_shown(value)}", f"it must be {_words(hint)}")
+            object.__setattr__(sound, name, defaults[name])  # so that the rules can be asked about the others
+    rules = [(path, why) for path, why in sound.rules() if path.split(".")[0] not in wrong]
+    return [*wrong.values(), *(Problem(f"{path} = {_shown(_value_at(sound, path))}", why) for path, why in rules)]
+
+
+def _fits(value: Any, hint: Any) -> bool:
+    if isinstance(hint, UnionType):
+        return any(_fits(value, option) for option in get_args(hint))
+    if get_origin(hint) is Literal:
+        return isinstance(value, str) and value in get_args(hint)
+    if get_origin(hint) is tuple:
+        inner = get_args(hint)
+        if not isinstance(value, tuple) or (inner[-1] is not Ellipsis and len(value) != len(inner)):
+            return False
+        return all(_fits(item, inner[0] if inner[-1] is Ellipsis else inner[i]) for i, item in enumerate(value))
+    if isinstance(value, bool):
+        return hint is bool
+    if hint is float:
+        return isinstance(value, int | float) and math.isfinite(value)
+    return isinstance(value, hint)
+
+
+def _words(hint: Any) -> str:
+    """A type the way a message names it."""
+    if isinstance(hint, UnionType):
+        return " or ".join(_words(option) for option in get_args(hint))
+    if get_origin(hint) is Literal:
+        return " or ".join(get_args(hint))
+    if get_origin(hint) is tuple:
+        inner = get_args(hint)
+        return f"a list, each item {_words(inner[0])}" if inner[-1] is Ellipsis else f"a list of {len(inner)}"
+    return WORDS.get(hint, "a group of settings")
+
+
+def _nested(hint: Any) -> Any:
+    return next((kind for kind in (hint, *get_args(hint)) if dataclasses.is_dataclass(kind)), None)
+
+
+def _typed(value: Any, hint: Any) -> Any:
+    """A plain value as its field holds it: lists are tuples, and 2 is 2.0 where any number may stand."""
+    if isinstance(value, list):
+        inner = next((get_args(kind) for kind in (hint, *get_args(hint)) if get_origin(kind) is tuple), (None,))
+        return tuple(_typed(item, inner[0]) for item in value)
+    if isinstance(value, int) and not isinstance(value, bool) and float in (hint, *get_args(hint)):
+        return float(value)
+    return value
+
+
+def _default(field: dataclasses.Field[Any]) -> Any:
+    if field.default_factory is not dataclasses.MISSING:
+        return field.default_factory()
+    return None if field.default is dataclasses.MISSING else field.default
+
+
+def _value_at(settings: Any, path: str) -> Any:
+    for name in path.split("."):
+        settings = getattr(settings, name)
+    return settings
+
+
+def _shown(value: Any) -> str:
+    """A value as one would write it on the command line."""
+    if value is None or isinstance(value, bool):
+        return "null" if value is None else str(value).lower()
+    if isinstance(value, tuple):
+        return f"[{', '.join(map(_shown, value))}]"
+    return "..." if dataclasses.is_dataclass(value) else str(value)
+
+
+def _unknown_setting(path: str, name: str, siblings: list[str], known: Collection[str]) -> Problem:
+    """Looks for the nearest name beside the wrong one, then for the same name in another group."""
+    if not difflib.get_close_matches(name, siblings, n=1):
+        for elsewhere in known:
+            if elsewhere.split(".")[-1] == name:
+                return Problem(path + name, "unknown setting", f"did you mean {elsewhere!r}?")
+    return Problem(path + name, "unknown setting", _suggest(name, siblings, path))
+
+
+def _suggest(name: str, known: list[str], path: str = "") -> str:
+    near = difflib.get_close_matches(name, known, n=1)
+    return f"did you mean {path + near[0]!r}?" if near else f"known: {', '.join(known)}"

@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from spf_train import losses
+from spf_train import losses, variants
 from spf_train.config import Trainable
 from spf_train.data import Batch
 from spf_train.prediction import Diffusion
@@ -47,26 +47,12 @@ class Stage(ABC):
         """Takes back what `state` gave."""
 
 
-def select_trainable(unet: nn.Module, which: Trainable | None) -> dict[str, nn.Parameter]:
-    """Freezes `unet` except the weights of `which`, and returns those by name.
-
-    None keeps the choice made before, where a baseline has added weights of its own (LoRA, an adapter).
-    """
-    if which is not None:
-        unet.requires_grad_(which == "all")
-    if which == "cross_attention":
-        for name, module in unet.named_modules():
-            if name.endswith("attn2"):
-                module.requires_grad_(True)
-    return {name: weight for name, weight in unet.named_parameters() if weight.requires_grad}
-
-
 class NaiveStage(Stage):
     """Stage 1, naive fine-tuning: the complete text and L_diff (Eq. 1 of arXiv:2504.00396v1).
 
     unet: the UNet2DConditionModel that trains, fp32.
     diffusion: the pipeline's noise process.
-    which: the weights that train; see `select_trainable`.
+    which: the weights that train; None where `variants.apply` has chosen them, with settings of its own.
     min_snr_gamma: see StageConfig.
     """
 
@@ -80,22 +66,28 @@ class NaiveStage(Stage):
         self.unet = unet.train()
         self.diffusion = diffusion.to(unet.device)
         self.min_snr_gamma = min_snr_gamma
-        self._trainable = select_trainable(unet, which)
+        self._trainable = variants.apply(unet, which)
 
     def trainable(self) -> dict[str, nn.Parameter]:
         """The chosen UNet weights."""
         return self._trainable
 
     def save(self, folder: Path) -> None:
-        """Writes folder/unet."""
-        self.unet.save_pretrained(folder / "unet")
+        """Writes folder/unet, and what the variant keeps beside it; see `variants.save`."""
+        variants.save(self.unet, folder)
 
     def loss(self, batch: Batch) -> tuple[Tensor, Terms]:
         """L_diff and the term "diff"."""
         x_t = self.diffusion.add_noise(batch.x0, batch.eps, batch.t)
-        output = self.unet(x_t, batch.t, batch.complete).sample
+        output = self.predict(batch, x_t)
         diff = self.diffusion_loss(output, batch).mean()
         return diff, {"diff": diff}
+
+    def predict(self, batch: Batch, x_t: Tensor) -> Tensor:
+        """The UNet's output [B, C, h, w] for the complete text."""
+        text = variants.text_states(self.unet, batch.complete, batch.target, ~batch.dropped)
+        output: Tensor = self.unet(x_t, batch.t, text).sample
+        return output
 
     def diffusion_loss(self, output: Tensor, batch: Batch) -> Tensor:
         """L_diff of each sample [B]."""

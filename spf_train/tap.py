@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
@@ -22,6 +23,19 @@ class LayerQK:
     query: Tensor
     key: Tensor
 
+    def take(self, rows: Tensor) -> LayerQK:
+        """The record of some samples [B']."""
+        return LayerQK(self.query[rows], self.key[rows])
+
+    def keys(self, positions: Tensor) -> LayerQK:
+        """The record with the keys of some text positions only."""
+        return LayerQK(self.query, self.key[:, :, positions])
+
+
+def cross_attention(unet: nn.Module) -> Iterator[tuple[str, Any]]:
+    """The `attn2` layers of a UNet by name, in the order of its modules."""
+    return ((name, module) for name, module in unet.named_modules() if name.endswith("attn2"))
+
 
 class CrossAttentionTap:
     """Context manager around forward passes of `unet`; `layers` then holds Q and K of every `attn2` layer.
@@ -33,9 +47,7 @@ class CrossAttentionTap:
 
     def __init__(self, unet: nn.Module) -> None:
         self.unet = unet
-        self.attention: dict[str, Any] = {
-            name: module for name, module in unet.named_modules() if name.endswith("attn2")
-        }
+        self.attention: dict[str, Any] = dict(cross_attention(unet))
         if not self.attention:
             raise ValueError("this UNet has no cross-attention (attn2) layer to record")
         self._queries: Record = {}

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from spf_train.errors import ConfigError
+TOKENIZE_BATCH = 4096
 
 
 def complete_text(base: str, target: str) -> str:
@@ -56,23 +56,39 @@ class Prompts:
         """Whether the text, start and end token included, is inside the context."""
         return len(self.ids(text)) <= self.context
 
-    def positions(self, base: str, target: str) -> Positions:
-        """Finds base tokens, shared padding and phrases of one sample; the complete text has to fit."""
-        base_ids, complete_ids = self.ids(base), self.ids(complete_text(base, target))
-        # A base text ending in punctuation can merge with the comma after it: such a token is not shared.
-        shared = 1
-        while shared < len(base_ids) - 1 and base_ids[shared] == complete_ids[shared]:
-            shared += 1
-        return Positions(shared, len(complete_ids), tuple(self._phrases(base, shared)))
+    def positions(self, bases: Sequence[str], targets: Sequence[str]) -> list[Positions]:
+        """Finds base tokens, shared padding and phrases of every sample."""
+        completes = [complete_text(*texts) for texts in zip(bases, targets, strict=True)]
+        base = self.tokenizer(list(bases), truncation=False, return_offsets_mapping=True)
+        complete = self.tokenizer(completes, truncation=False)
+        columns = (bases, base["input_ids"], base["offset_mapping"], complete["input_ids"])
+        return [_positions(*row) for row in zip(*columns, strict=True)]
 
-    def _phrases(self, base: str, shared: int) -> Iterator[Phrase]:
-        """The phrases with at least one token before position `shared`, found by the tokenizer's offsets."""
-        encoded = self.tokenizer(base, truncation=False, return_offsets_mapping=True)
-        offsets = encoded["offset_mapping"]
-        for text, start in split_phrases(base):
-            inside = [i for i in range(1, shared) if offsets[i][0] < start + len(text) and offsets[i][1] > start]
-            if inside:
-                yield Phrase(text, inside[0], inside[-1] + 1)
+    def cut_off(self, text: str) -> str:
+        """The words of a text that lie outside the context; "" where it fits."""
+        offsets = self.tokenizer(text, truncation=False, return_offsets_mapping=True)["offset_mapping"]
+        if len(offsets) <= self.context:
+            return ""
+        first = offsets[self.context - 1][0]  # the end token takes the last place
+        while first > 0 and text[first - 1] not in " ,":
+            first -= 1  # a word of which only a part is cut is lost too
+        return text[first:].strip(" ,")
+
+
+def _positions(base: str, base_ids: list[int], offsets: list[tuple[int, int]], complete_ids: list[int]) -> Positions:
+    # A base text ending in punctuation can merge with the comma after it: such a token is not shared.
+    shared = 1
+    while shared < len(base_ids) - 1 and base_ids[shared] == complete_ids[shared]:
+        shared += 1
+    return Positions(shared, len(complete_ids), tuple(_phrases(base, offsets, shared)))
+
+
+def _phrases(base: str, offsets: list[tuple[int, int]], shared: int) -> Iterator[Phrase]:
+    """The phrases with at least one token before position `shared`, found by the tokenizer's offsets."""
+    for text, start in split_phrases(base):
+        inside = [i for i in range(1, shared) if offsets[i][0] < start + len(text) and offsets[i][1] > start]
+        if inside:
+            yield Phrase(text, inside[0], inside[-1] + 1)
 
 
 def split_phrases(base: str) -> Iterator[tuple[str, int]]:
@@ -84,31 +100,26 @@ def split_phrases(base: str) -> Iterator[tuple[str, int]]:
         start += len(part) + 1
 
 
-def check_fit(prompts: Prompts, texts: list[str]) -> None:
-    """Raises ConfigError naming the first complete texts that are longer than the context."""
-    long = [text for text in texts if not prompts.fits(text)]
-    if long:
-        what = f"{len(long)} of {len(texts)} complete texts are longer than the context"
-        why = f"the target text at the end of {long[0]!r} would be cut off after {prompts.context} tokens"
-        raise ConfigError(what, why, "shorten these base texts")
+def token_places(prompts: Prompts, bases: Sequence[str], targets: Sequence[str]) -> dict[str, Tensor]:
+    """Where everything stands in the prompts of N samples.
+
+    ends: first position after the base tokens, and first position of the shared padding, int64 [N, 2].
+    spans: [first, end) of every phrase, int64 [N, P, 2] with P >= 1; missing ones are empty, (0, 0).
+    """
+    ends, spans = [], []
+    for start in range(0, len(bases), TOKENIZE_BATCH):
+        part = slice(start, start + TOKENIZE_BATCH)
+        for item in prompts.positions(bases[part], targets[part]):
+            ends.append([item.base, item.padding])
+            spans.append(torch.tensor([[phrase.first, phrase.end] for phrase in item.phrases]).view(-1, 2))
+    padded = torch.nn.utils.rnn.pad_sequence([torch.zeros(1, 2, dtype=torch.long), *spans], batch_first=True)
+    return {"ends": torch.tensor(ends), "spans": padded[1:].long()}
 
 
-def position_masks(positions: Sequence[Positions], context: int) -> tuple[Tensor, Tensor]:
-    """Base tokens and shared padding of each sample, both bool [N, L]."""
+def position_masks(ends: Tensor, context: int) -> tuple[Tensor, Tensor]:
+    """Base tokens and shared padding of each sample, both bool [N, L], from `ends` [N, 2] of `token_places`."""
     index = torch.arange(context)
-    ends = torch.tensor([[p.base, p.padding] for p in positions])
-    base = (index >= 1) & (index < ends[:, :1])
-    return base, index >= ends[:, 1:]
-
-
-def phrase_spans(positions: Sequence[Positions]) -> Tensor:
-    """[first, end) of every phrase, int64 [N, P, 2] with P >= 1; missing ones are empty, (0, 0)."""
-    most = max(1, *(len(item.phrases) for item in positions))
-    spans = torch.zeros(len(positions), most, 2, dtype=torch.long)
-    for row, item in enumerate(positions):
-        for column, phrase in enumerate(item.phrases):
-            spans[row, column] = torch.tensor([phrase.first, phrase.end])
-    return spans
+    return (index >= 1) & (index < ends[:, :1]), index >= ends[:, 1:]
 
 
 def phrase_tokens(spans: Tensor, context: int) -> Tensor:

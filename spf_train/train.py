@@ -1,162 +1,100 @@
-"""The two stages from folder to folder: load, encode, train, save. Running one again resumes it."""
+"""From samples to a trained pipeline: both stages, then the export. Running it again resumes it."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import torch
-from diffusers import StableDiffusionPipeline, UNet2DConditionModel
+from spf_train.base_model import Source, load_pipeline, load_unet, unet_folder
+from spf_train.config import TrainConfig
+from spf_train.dataset import open_dataset
+from spf_train.errors import ConfigErrors, Problem
+from spf_train.export import export
+from spf_train.processes import Processes
+from spf_train.runs import load_stage1, load_stage2, train_stage1, train_stage2
+from spf_train.sample import Sample
 
-from spf_train.checkpoint import RunFolder
-from spf_train.clip import FrozenClip
-from spf_train.config import StageConfig, TrainConfig
-from spf_train.data import Prepared, Sample
-from spf_train.dual_path import DualPathStage
-from spf_train.enhancement import ResponseEnhancement
-from spf_train.errors import ConfigError
-from spf_train.identity import samples_digest, weights_digest
-from spf_train.loop import OnStep, fit
-from spf_train.prediction import Diffusion
-from spf_train.prepare import prepare
-from spf_train.settings import to_dict
-from spf_train.stages import NaiveStage
+TrainProgress = Callable[[str, int, int, dict[str, float]], None]
+OnStageCheckpoint = Callable[[str, int, Path], None]
+
+__all__ = [
+    "load_pipeline",
+    "load_stage1",
+    "load_stage2",
+    "load_unet",
+    "train",
+    "train_stage1",
+    "train_stage2",
+    "unet_folder",
+]
 
 
-def train_stage1(
-    pipe_dir: Path,
-    samples: Sequence[Sample],
+def train(
     config: TrainConfig,
+    base_model: Source,
+    clip: Source | None,
+    data: Path | str | Sequence[Sample],
     out: Path,
-    progress: OnStep | None = None,
+    *,
+    cache: Path | None = None,
+    progress: TrainProgress | None = None,
+    on_checkpoint: OnStageCheckpoint | None = None,
     device: str | None = None,
+    max_skipped: float = 0.01,
+    prediction_type: str | None = None,
 ) -> Path:
-    """Naive fine-tuning of a pipeline's UNet; returns `out`, with the trained UNet in out/unet.
+    """Trains the stages that `config` has, one after the other, and exports the result; returns out/pipeline.
 
-    pipe_dir: a saved StableDiffusionPipeline.
-    config: `stage1` and `seed` are used.
-    out: the run's folder: a finished one is returned at once, an unfinished one resumed.
-    progress: called after every step as progress(step, total, terms).
-    device: as torch names it; None takes CUDA where there is one.
+    base_model: the original pipeline: a folder, a Hub id or a .safetensors file in Stable Diffusion's layout.
+    clip: the CLIP of stage 2: a folder or a Hub id; None where there is no stage 2.
+    data: samples, or where `open_dataset` finds them.
+    out: gets stage1/ and stage2/ (see `train_stage1`), pipeline/ and pipeline.safetensors (see `export`).
+    cache: folder that keeps encodings; None is out/cache for data on disk, and memory for samples given as such.
+    progress: called as progress(what, done, total, terms): after every step, `what` being the stage and `terms` its
+        losses, and while samples are encoded, `what` being their encodings and `terms` empty.
+    on_checkpoint: called as on_checkpoint(stage, step, folder); see `fit`.
+    device, max_skipped, prediction_type: see `Inputs`.
     Raises ConfigError for settings, samples or folders that cannot be trained with.
     """
-    how = _wanted(config.stage1, "stage1")
-    parts = {"stage": _settings(how), "seed": config.seed, "original": weights_digest(unet_folder(pipe_dir))}
-    run = RunFolder(out, parts | {"samples": samples_digest(samples)})
-    if not run.finished:
-        stage, prepared = load_stage1(pipe_dir, samples, how, device)
-        fit(stage, prepared, how, run, config.seed, progress)
-    return run.path
+    _check(config, clip)
+    samples = open_dataset(data) if isinstance(data, str | Path) else data
+    if cache is None and isinstance(data, str | Path):
+        cache = Path(out) / "cache"
+
+    def encoding(what: str, done: int, total: int) -> None:
+        if progress is not None:
+            progress(what, done, total, {})
+
+    def hooks(stage: str) -> dict[str, Any]:
+        return {
+            "progress": None if progress is None else partial(progress, stage),
+            "on_checkpoint": None if on_checkpoint is None else partial(on_checkpoint, stage),
+        }
+
+    common: dict[str, Any] = {"device": device, "cache": cache, "encoding": encoding}
+    common |= {"max_skipped": max_skipped, "prediction_type": prediction_type}
+    runs: dict[str, Path] = {}
+    if config.stage1 is not None:
+        folder = Path(out) / "stage1"
+        runs["stage1"] = train_stage1(base_model, samples, config, folder, **common, **hooks("stage1"))
+    if config.stage2 is not None and clip is not None:
+        start, folder = runs.get("stage1"), Path(out) / "stage2"
+        runs["stage2"] = train_stage2(base_model, clip, start, samples, config, folder, **common, **hooks("stage2"))
+    processes = Processes.current()
+    if processes.main:
+        export(base_model, runs, config, samples, Path(out), processes.place(device), prediction_type)
+    processes.barrier()
+    return Path(out) / "pipeline"
 
 
-def train_stage2(
-    pipe_dir: Path,
-    clip_dir: Path,
-    start_unet: Path | None,
-    samples: Sequence[Sample],
-    config: TrainConfig,
-    out: Path,
-    progress: OnStep | None = None,
-    device: str | None = None,
-) -> Path:
-    """Dual-path contrastive learning; returns `out`, with the trained UNet in out/unet.
-
-    clip_dir: a saved CLIPModel with tokenizer and image processor config.
-    start_unet: where the response path starts, a folder of stage 1 or of a UNet; None is the original.
-    config: `stage2`, `spf` and `seed` are used.
-    The other arguments, the resuming and the errors are those of `train_stage1`.
-    """
-    how = _wanted(config.stage2, "stage2")
-    parts = {"stage": _settings(how), "seed": config.seed, "original": weights_digest(unet_folder(pipe_dir))}
-    parts |= {"spf": to_dict(config.spf), "start": weights_digest(unet_folder(start_unet or pipe_dir))}
-    run = RunFolder(out, parts | {"clip": weights_digest(clip_dir), "samples": samples_digest(samples)})
-    if not run.finished:
-        stage, prepared = load_stage2(pipe_dir, clip_dir, start_unet, samples, config, device)
-        fit(stage, prepared, how, run, config.seed, progress)
-    return run.path
-
-
-def load_stage1(
-    pipe_dir: Path, samples: Sequence[Sample], how: StageConfig, device: str | None = None
-) -> tuple[NaiveStage, Prepared]:
-    """The stage-1 step of a pipeline, and its samples encoded: what `fit` needs."""
-    pipe = load_pipeline(pipe_dir, device)
-    diffusion = Diffusion.from_scheduler(pipe.scheduler)
-    stage = NaiveStage(_to_train(pipe.unet, how), diffusion, how.trainable, how.min_snr_gamma)
-    return stage, prepare(samples, pipe)
-
-
-def load_stage2(
-    pipe_dir: Path,
-    clip_dir: Path,
-    start_unet: Path | None,
-    samples: Sequence[Sample],
-    config: TrainConfig,
-    device: str | None = None,
-) -> tuple[DualPathStage, Prepared]:
-    """The stage-2 step of a pipeline, and its samples encoded: what `fit` needs."""
-    how = _wanted(config.stage2, "stage2")
-    pipe = load_pipeline(pipe_dir, device)
-    clip = FrozenClip.from_pretrained(clip_dir).to(pipe.device)
-    prepared = prepare(samples, pipe, clip)
-    stage = DualPathStage(
-        response=_to_train(load_unet(start_unet or pipe_dir, pipe.device), how),
-        reference=pipe.unet,
-        enhancement=ResponseEnhancement(pipe.vae, clip, config.spf),
-        diffusion=Diffusion.from_scheduler(pipe.scheduler),
-        config=config.spf,
-        which=how.trainable,
-        min_snr_gamma=how.min_snr_gamma,
-        mean_cosine=prepared.mean_cosine,
-    )
-    return stage, prepared
-
-
-def load_pipeline(pipe_dir: Path, device: str | None = None) -> Any:
-    """A saved StableDiffusionPipeline in fp32 on the device, every part frozen.
-
-    Raises ConfigError if the folder holds none.
-    """
-    if not (Path(pipe_dir) / "model_index.json").is_file():
-        why = "it has no model_index.json"
-        raise ConfigError(f"{pipe_dir} is no pipeline", why, "pass the folder of a saved StableDiffusionPipeline")
-    pipe = StableDiffusionPipeline.from_pretrained(pipe_dir, safety_checker=None)
-    pipe.to(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-    for part in (pipe.vae, pipe.text_encoder, pipe.unet):
-        part.float().eval().requires_grad_(False)
-    for part in (pipe.vae, pipe.unet):
-        part.to(memory_format=torch.channels_last)  # convolutions run faster so, on CPU and GPU alike
-    return pipe
-
-
-def unet_folder(folder: Path) -> Path:
-    """The UNet's own folder, given it, a pipeline's or a stage's. Raises ConfigError if there is none."""
-    for candidate in (Path(folder) / "unet", Path(folder)):
-        if (candidate / "config.json").is_file():
-            return candidate
-    raise ConfigError(f"{folder} holds no UNet", "neither it nor its unet/ has a config.json", "check the path")
-
-
-def load_unet(folder: Path, device: torch.device) -> Any:
-    """A UNet2DConditionModel in fp32 on the device, from any folder `unet_folder` knows."""
-    unet: Any = UNet2DConditionModel.from_pretrained(unet_folder(folder))
-    return unet.float().to(device).to(memory_format=torch.channels_last)
-
-
-def _to_train(unet: Any, how: StageConfig) -> Any:
-    if how.gradient_checkpointing:
-        unet.enable_gradient_checkpointing()
-    return unet
-
-
-def _wanted(stage: StageConfig | None, name: str) -> StageConfig:
-    if stage is None:
-        raise ConfigError(f"cannot train {name}", f"TrainConfig.{name} is None", f"give TrainConfig.{name}")
-    return stage
-
-
-def _settings(how: StageConfig) -> dict[str, Any]:
-    """What of a stage's settings changes its result."""
-    without = ("checkpoint_every", "gradient_checkpointing")
-    return {name: value for name, value in to_dict(how).items() if name not in without}
+def _check(config: TrainConfig, clip: Source | None) -> None:
+    """Raises ConfigErrors if there is nothing to train, or stage 2 lacks its CLIP."""
+    problems = []
+    if config.stage1 is None and config.stage2 is None:
+        problems.append(Problem("stage1, stage2", "both are null: there is nothing to train", "give one of them"))
+    if config.stage2 is not None and clip is None:
+        problems.append(Problem("clip", "stage 2 needs one", "pass a CLIPModel's folder or Hub id"))
+    if problems:
+        raise ConfigErrors("cannot train", problems)

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from spf_train.config import StageConfig
 from spf_train.data import Batch, Prepared
 from spf_train.ema import MovingAverage
 from spf_train.errors import ConfigError, NonFiniteLossError
 from spf_train.order import derive, sample_order
+from spf_train.processes import Processes
+from spf_train.schedule import learning_rate
 from spf_train.stages import Stage
 
 AUTOCAST = {"no": None, "fp16": torch.float16, "bf16": torch.bfloat16}
@@ -22,11 +26,24 @@ AUTOCAST = {"no": None, "fp16": torch.float16, "bf16": torch.bfloat16}
 class Trainer:
     """Trains the weights of one stage; `step` counts the optimiser steps taken, of `total`.
 
-    Raises ConfigError if the stage trains nothing, or the device cannot train in the wanted precision.
+    Each process computes its share of every batch. The shares' losses and gradients are summed, each weighted by its
+    samples, so that all processes make the same update, and the same as one process would, up to rounding. (No
+    wrapper such as DistributedDataParallel: a stage runs its networks as it likes.)
+
+    Raises ConfigError if the stage trains nothing, the device cannot train in the wanted precision, or the batch has
+    fewer samples than there are processes.
     """
 
-    def __init__(self, stage: Stage, prepared: Prepared, config: StageConfig, seed: int) -> None:
+    def __init__(
+        self,
+        stage: Stage,
+        prepared: Prepared,
+        config: StageConfig,
+        seed: int,
+        processes: Processes | None = None,
+    ) -> None:
         self.stage, self.prepared, self.config, self.seed = stage, prepared, config, seed
+        self.processes = processes or Processes()
         self.weights = stage.trainable()
         if not self.weights:
             raise ConfigError("there is nothing to train", "the stage names no weights", "change trainable")
@@ -34,6 +51,9 @@ class Trainer:
         self.autocast_dtype = AUTOCAST[config.mixed_precision]
         if self.autocast_dtype == torch.float16 and self.device.type != "cuda":
             raise ConfigError("cannot train in fp16", f"the device is {self.device.type}", "use bf16")
+        if config.batch < self.processes.world:
+            why = f"a batch of {config.batch} cannot be split over {self.processes.world} processes"
+            raise ConfigError("cannot share the work", why, "raise batch, or start fewer processes")
         self.optimizer = torch.optim.AdamW(
             self.weights.values(), config.lr, config.betas, weight_decay=config.weight_decay, fused=True
         )
@@ -47,11 +67,14 @@ class Trainer:
     def take_step(self) -> dict[str, float]:
         """One optimiser step; returns its loss terms, gradient norm, learning rate and seconds."""
         started = time.perf_counter()
-        torch.manual_seed(derive(self.seed, "model", self.step))
-        batch = self.next_batch()
-        terms: dict[str, float] = {}
-        for part in batch.split(self.config.micro_batch):
-            self.accumulate(part, len(part) / len(batch), terms)
+        torch.manual_seed(
+            derive(self.seed, "model" if self.processes.main else f"model {self.processes.rank}", self.step)
+        )
+        sums: dict[str, Tensor] = {}
+        for part in self.next_batch().split(self.config.micro_batch):
+            self.accumulate(part, len(part) / self.config.batch, sums)
+        terms = self.collect(sums)
+        self.check_finite(terms)
         terms |= {"grad_norm": self.update(), "lr": self.lr()}
         self.step += 1
         self.stage.after_step(self.step)
@@ -61,25 +84,35 @@ class Trainer:
         return terms | {"seconds": time.perf_counter() - started}
 
     def next_batch(self) -> Batch:
-        """The batch of the current step, on the device."""
+        """This process's share of the current step's batch, on the device."""
         index = sample_order(self.seed, self.step, self.config.batch, len(self.prepared))
         generator = torch.Generator().manual_seed(derive(self.seed, "noise", self.step))
+        share = self.processes.share(len(index))
         timesteps = self.stage.diffusion.timesteps
-        batch = self.prepared.batch(index, generator, timesteps, self.config.caption_dropout)
+        batch = self.prepared.batch(index, generator, timesteps, self.config.caption_dropout, share)
         return batch.map(lambda tensor: tensor.to(self.device))
 
-    def accumulate(self, part: Batch, share: float, terms: dict[str, float]) -> None:
+    def accumulate(self, part: Batch, share: float, sums: dict[str, Tensor]) -> None:
         """Adds the gradient of a part of the batch, and its terms, weighted by its share of the samples."""
-        enabled = self.autocast_dtype is not None
-        with torch.autocast(self.device.type, self.autocast_dtype, enabled=enabled):
+        with self.autocast():
             loss, parts = self.stage.loss(part)
         for name, value in {"loss": loss, **parts}.items():
-            terms[name] = terms.get(name, 0.0) + share * value.item()
-        self.check_finite(terms)
+            weighted = share * value.detach().double()  # read at the end of the step: reading waits for the GPU
+            sums[name] = sums[name] + weighted if name in sums else weighted
         torch.autograd.backward(self.scaler.scale(share * loss))
+
+    def autocast(self) -> torch.autocast:
+        """Context in which networks compute in the wanted precision."""
+        return torch.autocast(self.device.type, self.autocast_dtype, enabled=self.autocast_dtype is not None)
+
+    def collect(self, sums: Mapping[str, Tensor]) -> dict[str, float]:
+        """The terms of the whole batch, summed over all processes."""
+        total = self.processes.sum(torch.stack(list(sums.values())))
+        return dict(zip(sums, total.tolist(), strict=True))
 
     def update(self) -> float:
         """Clips the gradient and moves the weights; returns the gradient's L2 norm before clipping."""
+        self.processes.sum_gradients(self.weights.values())
         self.scaler.unscale_(self.optimizer)
         limit = math.inf if self.config.grad_clip is None else self.config.grad_clip
         norm = torch.nn.utils.clip_grad_norm_(list(self.weights.values()), limit).item()
@@ -89,11 +122,13 @@ class Trainer:
             group["lr"] = self.lr()
         self.scaler.step(self.optimizer)
         self.scaler.update()
+        if self.scaler.is_enabled() and self.scaler.get_scale() < 1:  # skipped again and again: no scale helps
+            self.check_finite({"grad_norm": math.inf})
         return norm
 
     def lr(self) -> float:
         """The learning rate of the current step."""
-        return self.config.lr * min(1.0, (self.step + 1) / max(1, self.config.warmup))
+        return learning_rate(self.config, self.step, self.total)
 
     def check_finite(self, terms: dict[str, float]) -> None:
         """Raises NonFiniteLossError naming the terms that are NaN or infinite."""

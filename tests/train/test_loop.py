@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import signal
 from collections.abc import Callable
@@ -20,9 +21,10 @@ from spf_train.config import StageConfig
 from spf_train.data import Batch, Prepared, Sample
 from spf_train.ema import MovingAverage
 from spf_train.errors import ConfigError, NonFiniteLossError
-from spf_train.loop import fit
+from spf_train.loop import fit, interruptible
 from spf_train.prediction import Diffusion
 from spf_train.prepare import prepare
+from spf_train.schedule import learning_rate
 from spf_train.stages import NaiveStage, Stage, Terms
 from spf_train.train import load_pipeline
 from spf_train.trainer import Trainer
@@ -149,6 +151,13 @@ def test_the_learning_rate_warms_up_linearly(prepared: Prepared) -> None:
     assert trainer.optimizer.param_groups[0]["lr"] == 1e-3
 
 
+@pytest.mark.parametrize(("schedule", "shares"), [("linear", [1, 2 / 3, 1 / 3]), ("cosine", [1, 0.75, 0.25])])
+def test_the_learning_rate_falls_after_the_warm_up(schedule: Any, shares: list[float]) -> None:
+    how = replace(HOW, steps=5, warmup=2, lr_schedule=schedule)
+    rates = [learning_rate(how, step, 5) / how.lr for step in range(6)]
+    assert rates == pytest.approx([0.5, 1, *shares, 0])
+
+
 def test_the_gradient_is_clipped(prepared: Prepared) -> None:
     seen: list[float] = []
 
@@ -199,6 +208,34 @@ def test_bf16_trains_fp32_weights(prepared: Prepared) -> None:
     rounded = trainer.take_step()
     assert rounded["loss"] == pytest.approx(exact["loss"], rel=0.02) and rounded["loss"] != exact["loss"]
     assert all(weight.dtype == torch.float32 for weight in trainer.weights.values())
+
+
+class Overflowing(Breaking):
+    """A finite loss whose gradient is infinite from the second step on, as in fp16."""
+
+    def loss(self, batch: Batch) -> tuple[Tensor, Terms]:
+        self.steps += 1
+        return self.weight * 1.0 if self.steps == 1 else (self.weight - self.weight.detach()).sqrt(), {}
+
+
+def test_an_overflow_is_skipped_but_not_for_ever(prepared: Prepared) -> None:
+    stage = Overflowing(gradient_only=True)
+    trainer = Trainer(stage, prepared, HOW, seed=0)
+    trainer.scaler = torch.amp.GradScaler("cpu", init_scale=4.0)
+    assert trainer.take_step()["grad_norm"] == 1
+    kept = stage.weight.item()
+    assert not any(math.isfinite(trainer.take_step()["grad_norm"]) for _ in range(2))
+    assert trainer.scaler.get_scale() == 1
+    with pytest.raises(NonFiniteLossError, match="step 4: grad_norm is inf"):
+        trainer.take_step()
+    assert stage.weight.item() == kept != 0
+
+
+def test_several_processes_hear_ctrl_c_twice() -> None:
+    with interruptible(alone=False) as interrupted:
+        for _ in range(2):
+            os.kill(os.getpid(), signal.SIGINT)
+        assert interrupted()
 
 
 def test_fp16_needs_cuda(prepared: Prepared) -> None:

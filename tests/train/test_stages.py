@@ -11,12 +11,12 @@ from PIL import Image
 from torch import Tensor
 
 from spf_train import control_map as sfcm
-from spf_train import losses
+from spf_train import losses, variants
 from spf_train.config import SPFConfig, StageConfig, TrainConfig
 from spf_train.data import Sample
 from spf_train.dual_path import DualPathStage
 from spf_train.prediction import Diffusion
-from spf_train.stages import NaiveStage, select_trainable
+from spf_train.stages import NaiveStage
 from spf_train.tap import CrossAttentionTap
 from spf_train.train import load_stage2
 from tests.tiny import tiny_unet
@@ -30,7 +30,7 @@ def gradients(stage: NaiveStage) -> dict[str, Tensor]:
 
 
 def test_cross_attention_is_the_four_projections_of_attn2() -> None:
-    chosen = select_trainable(tiny_unet(), "cross_attention")
+    chosen = variants.apply(tiny_unet(), "cross_attention")
     kinds = {name.split("attn2.")[1] for name in chosen}
     assert kinds == {"to_q.weight", "to_k.weight", "to_v.weight", "to_out.0.weight", "to_out.0.bias"}
     assert len(chosen) == 7 * 5
@@ -39,12 +39,12 @@ def test_cross_attention_is_the_four_projections_of_attn2() -> None:
 def test_a_baseline_can_choose_its_own_weights() -> None:
     unet = tiny_unet().requires_grad_(False)
     unet.conv_out.requires_grad_(True)
-    assert set(select_trainable(unet, None)) == {"conv_out.weight", "conv_out.bias"}
+    assert set(variants.apply(unet, None)) == {"conv_out.weight", "conv_out.bias"}
 
 
 def test_all_is_every_weight() -> None:
     unet = tiny_unet()
-    assert select_trainable(unet, "all").keys() == dict(unet.named_parameters()).keys()
+    assert variants.apply(unet, "all").keys() == dict(unet.named_parameters()).keys()
 
 
 def test_stage_1_is_the_plain_noise_prediction_loss(make_stage: MakeStage) -> None:

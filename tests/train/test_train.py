@@ -71,6 +71,17 @@ def test_stage_2_resumes_bit_for_bit(
     assert all(torch.equal(resumed[name], straight[name]) for name in straight)
 
 
+def test_gradient_checkpointing_changes_nothing_but_memory(
+    pipe_dir: Path, clip_dir: Path, samples: list[Sample], tmp_path: Path
+) -> None:
+    def run(folder: Path, recompute: bool) -> Path:
+        config = TrainConfig(stage2=replace(STAGE_2, steps=2, gradient_checkpointing=recompute))
+        return train_stage2(pipe_dir, clip_dir, None, samples, config, folder)
+
+    kept, recomputed = weights(run(tmp_path / "kept", False)), weights(run(tmp_path / "recomputed", True))
+    assert all(torch.equal(kept[name], recomputed[name]) for name in kept)
+
+
 def test_a_finished_folder_returns_at_once(pipe_dir: Path, stage1: Path, samples: list[Sample]) -> None:
     def never(step: int, total: int, terms: dict[str, float]) -> None:
         raise AssertionError("it trained again")
@@ -92,8 +103,10 @@ def test_v_prediction_and_zero_snr_train(clip_dir: Path, samples: list[Sample], 
     assert (train_stage2(pipe_dir, clip_dir, None, samples, config, tmp_path / "out") / "unet").is_dir()
 
 
-def test_wrong_folders_are_named(pipe_dir: Path, samples: list[Sample], tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="no UNet"):
+def test_wrong_folders_are_named(pipe_dir: Path, clip_dir: Path, samples: list[Sample], tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="no such file or folder"):
         train_stage1(tmp_path / "nowhere", samples, CONFIG, tmp_path / "out")
+    with pytest.raises(ConfigError, match="no UNet"):
+        train_stage2(pipe_dir, clip_dir, tmp_path, samples, CONFIG, tmp_path / "out")
     with pytest.raises(ConfigError, match=r"TrainConfig\.stage1 is None"):
         train_stage1(pipe_dir, samples, TrainConfig(), tmp_path / "out")

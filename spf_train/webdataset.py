@@ -1,0 +1,86 @@
+"""Samples in WebDataset tars: key.jpg, key.png or key.webp beside key.json with base, target and category."""
+
+from __future__ import annotations
+
+import tarfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+IMAGES = ("jpg", "jpeg", "png", "webp")
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A file inside an uncompressed tar, read without looking at the rest of the tar.
+
+    offset, size: of its contents, in bytes.
+    """
+
+    tar: Path
+    name: str
+    offset: int
+    size: int
+
+    def read_bytes(self) -> bytes:
+        """The whole file."""
+        with self.tar.open("rb") as file:
+            return read_at(file, self.offset, self.size)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What a tar holds under one key: its image, and the bytes of its JSON; None where there is none."""
+
+    key: str
+    image: Member | None
+    json: bytes | None
+
+
+def entries(tar: Path) -> Iterator[Entry]:
+    """The entries of a tar by their first file's place; images are passed over, not read.
+
+    Raises tarfile.TarError after the last whole one if the tar is damaged.
+    """
+    images: dict[str, Member] = {}
+    texts: dict[str, bytes] = {}
+    keys: dict[str, None] = {}
+    damage: tarfile.TarError | None = None
+    with tar.open("rb") as raw:
+        try:
+            for member in members(tar):
+                key, extension = split_name(member.name)
+                if extension in IMAGES:
+                    images[key] = member
+                elif extension == "json":
+                    texts[key] = read_at(raw, member.offset, member.size)
+                else:
+                    continue
+                keys[key] = None
+        except tarfile.TarError as error:
+            damage = error
+    yield from (Entry(key, images.get(key), texts.get(key)) for key in keys)
+    if damage is not None:
+        raise damage
+
+
+def members(tar: Path) -> Iterator[Member]:
+    """The files of a tar, from their headers alone."""
+    with tarfile.open(tar, "r:") as file:
+        for info in file:
+            if info.isfile():
+                yield Member(tar, info.name, info.offset_data, info.size)
+
+
+def split_name(name: str) -> tuple[str, str]:
+    """Key and extension, in lower case: as WebDataset does, at the first full stop of the last part of the path."""
+    folder, slash, file = name.rpartition("/")
+    stem, _, extension = file.partition(".")
+    return folder + slash + stem, extension.lower()
+
+
+def read_at(file: IO[bytes], offset: int, size: int) -> bytes:
+    """`size` bytes of a file from `offset`."""
+    file.seek(offset)
+    return file.read(size)
