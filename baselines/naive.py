@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from spf_bench.errors import UserError
 from spf_bench.method import Method, TrainJob
 from spf_bench.suite import Preset
 
@@ -15,15 +16,18 @@ class Naive(Method):
     source = "Sec. 3.1 of arXiv:2504.00396"
     trains = True
     code = ("spf_train", "baselines.training")
+    configurable = True
 
     def config(self, preset: Preset) -> dict[str, Any]:
         """Return the settings of stage 1."""
-        from baselines.training import config_of
+        from baselines.training import settings_of
 
-        return {"stage1": config_of(preset).to_dict()["stage1"]}
+        if foreign := [change for change in self.changes if not change.startswith(("stage1.", "log."))]:
+            raise UserError(f"naive fine-tuning has no {foreign[0].split('=')[0]}", "it is stage 1 alone", "use spf")
+        return {"stage1": settings_of(preset, self.changes)["stage1"]}
 
     def train(self, job: TrainJob) -> Path:
         """Return the folder of stage 1."""
-        from baselines.training import naive_stage
+        from baselines.training import config_of, naive_stage
 
-        return naive_stage(job)
+        return naive_stage(job, config_of(job.preset, self.changes, job.seed))

@@ -1,87 +1,105 @@
 """Runs the trainer's stages for the benchmark: samples across, progress back, results into the cache."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from math import prod
 from pathlib import Path
 from typing import Any
 
-from spf_bench.errors import UserError
+from spf_bench.errors import Problem, UserError
 from spf_bench.method import TrainJob
 from spf_bench.suite import Preset
 from spf_train.config import StageConfig, TrainConfig
-from spf_train.errors import ConfigError
+from spf_train.errors import ConfigError, ConfigErrors
+from spf_train.overrides import resolve
 from spf_train.settings import to_dict
 
 Train = Callable[..., Path]
+NOT_OF_THE_METHOD = ("seed", "log")
 
 
-def config_of(preset: Preset, seed: int = 0) -> TrainConfig:
-    """Return the trainer's settings that go with a benchmark preset."""
-    return TrainConfig.from_dict({**TrainConfig.preset(preset.trainer).to_dict(), "seed": seed})
+def config_of(preset: Preset, changes: Sequence[str] = (), seed: int = 0) -> TrainConfig:
+    """Return the trainer's settings of a benchmark preset, with some of them changed by ``a.b=value`` words.
+
+    Raises:
+        UserError: Naming every word that names no setting, or gives it a value it cannot have.
+    """
+    if any(change.split("=")[0].strip() == "seed" for change in changes):
+        raise UserError("the seed is no setting of a method", "the harness gives it to all alike", "use --seed")
+    with for_users():
+        return resolve(preset.trainer, None, changes).changed({"seed": seed})
 
 
-def naive_stage(job: TrainJob) -> Path:
+def settings_of(preset: Preset, changes: Sequence[str] = ()) -> dict[str, Any]:
+    """Return the settings that decide what is learned, as plain JSON types."""
+    config = config_of(preset, changes).to_dict()
+    return {name: group for name, group in config.items() if name not in NOT_OF_THE_METHOD}
+
+
+def naive_stage(job: TrainJob, config: TrainConfig) -> Path:
     """Return the folder of stage 1, naive fine-tuning; methods that start from it share it."""
     from spf_train.train import train_stage1
 
-    config = config_of(job.preset, job.seed)
-
     def build(folder: Path) -> dict[str, Any]:
-        return _fit(job, config.stage1, "stage 1", lambda samples, on_step: train_stage1(
+        return fit_for_record(job, config.stage1, "stage 1", lambda samples, on_step: train_stage1(
             job.pipeline, samples, config, folder, on_step, job.device
         ))  # fmt: skip
 
     return job.artifacts.get("stage1", {"stage1": to_dict(config.stage1), "seed": job.seed}, build)
 
 
-def dual_path_stage(job: TrainJob, start: Path) -> Path:
-    """Return the folder of stage 2, dual-path contrastive learning from the UNet in ``start``."""
+def dual_path_stage(job: TrainJob, config: TrainConfig, start: Path | None) -> Path:
+    """Return the folder of stage 2, dual-path contrastive learning from the UNet in ``start``, or the original."""
     from spf_train.train import train_stage2
 
-    config = config_of(job.preset, job.seed)
-    key = {"stage2": to_dict(config.stage2), "spf": to_dict(config.spf), "seed": job.seed, "start": start.name}
+    key = {"stage2": to_dict(config.stage2), "spf": to_dict(config.spf), "seed": job.seed}
+    key["start"] = None if start is None else start.name
 
     def build(folder: Path) -> dict[str, Any]:
-        return _fit(job, config.stage2, "stage 2", lambda samples, on_step: train_stage2(
+        return fit_for_record(job, config.stage2, "stage 2", lambda samples, on_step: train_stage2(
             job.pipeline, job.clip, start, samples, config, folder, on_step, job.device
         ))  # fmt: skip
 
     return job.artifacts.get("stage2", key, build)
 
 
-def _fit(job: TrainJob, stage: StageConfig | None, title: str, train: Train) -> dict[str, Any]:
-    """Train one stage and return what a record says of it."""
-    from spf_train.data import Sample
-
-    assert stage is not None  # every preset of the benchmark has both stages
-    samples = [Sample(sample.image, sample.base, sample.target) for sample in job.samples]
-    steps = stage.total_steps(len(samples))
-    task = job.progress.task(title, steps)
-    with _for_users():
-        folder = train(samples, lambda step, total, terms: task.update(step, f"loss {terms['loss']:.3f}"))
-    trained = _trainable(folder / "unet", stage)
-    return {"steps": steps, "samples_seen": steps * stage.batch, "trainable_parameters": trained}
-
-
-def _trainable(unet: Path, stage: StageConfig) -> int:
-    """Count the parameters that ``stage`` trains, from the shapes of the saved weights alone."""
-    from math import prod
-
-    from safetensors import safe_open
-
-    total = 0
-    for file in unet.glob("*.safetensors"):
-        with safe_open(file, framework="pt") as weights:
-            for name in weights.keys():  # noqa: SIM118 (safe_open is no mapping)
-                if stage.trainable == "all" or ".attn2." in name:
-                    total += prod(weights.get_slice(name).get_shape())
-    return total
-
-
 @contextmanager
-def _for_users() -> Iterator[None]:
+def for_users() -> Iterator[None]:
     """Say the trainer's complaints the way the benchmark says its own."""
     try:
         yield
+    except ConfigErrors as error:
+        raise UserError(error.what, problems=[Problem(*problem) for problem in error.problems]) from error
     except ConfigError as error:
         raise UserError(error.what, error.why, error.fix) from error
+
+
+def fit_for_record(job: TrainJob, stage: StageConfig | None, title: str, train: Train) -> dict[str, Any]:
+    """Train one stage and return what a record says of it."""
+    from spf_train.data import Sample
+
+    assert stage is not None  # a method asks for the stages it has
+    samples = [Sample(sample.image, sample.base, sample.target) for sample in job.samples]
+    steps = stage.total_steps(len(samples))
+    task = job.progress.task(title, steps)
+    with for_users():
+        folder = train(samples, lambda step, total, terms: task.update(step, f"loss {terms['loss']:.3f}"))
+    trained = trained_parameters(folder, stage)
+    return {"steps": steps, "samples_seen": steps * stage.batch, "trainable_parameters": trained}
+
+
+def trained_parameters(folder: Path, stage: StageConfig) -> int:
+    """Count the parameters that ``stage`` trained, from the shapes of the saved weights alone."""
+    from safetensors import safe_open
+
+    from spf_train import variants
+
+    files = {"lora": folder / "lora" / variants.LORA_FILE, "adapter": folder / variants.ADAPTER_FILE}
+    added = stage.trainable in files
+    total = 0
+    for file in [files[stage.trainable]] if added else sorted((folder / "unet").glob("*.safetensors")):
+        with safe_open(file, framework="pt") as weights:
+            for name in weights.keys():  # noqa: SIM118 (safe_open is no mapping)
+                if added or variants.trains(name, stage.trainable):
+                    total += prod(weights.get_slice(name).get_shape())
+    return total

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.markup import escape
 
-from spf_bench import __version__
+from spf_bench import __version__, cli_plugins
+from spf_bench.cli_options import Changes, Device, Limit, Preset, Runs, Seed, Suite, TestSet, Threads
 from spf_bench.cli_show import show as show_app
 from spf_bench.cli_world import world
 from spf_bench.console import Commands, err, out, show
@@ -27,6 +28,8 @@ app.add_typer(show_app, name="show")
 app.add_typer(world, name="world")
 
 EVERY = "all"
+CORE = "core"
+CORE_METHODS = ("prompt_only", "naive", "spf")  # the question of the paper in three rows, beside the original portrait
 REFERENCE = "original"  # scored in every run: without it nobody can tell whether a method has responded at all
 
 
@@ -42,9 +45,6 @@ class By(StrEnum):
     """What ``table`` can be split by."""
 
     category = "category"
-
-
-Runs = Annotated[Path, typer.Option("--runs", help="Folder of runs and their cache.", metavar="DIR")]
 
 
 @app.callback(invoke_without_command=True)
@@ -65,24 +65,29 @@ def about(version: Annotated[bool, typer.Option("--version", help="Print the ver
 @app.command()
 def run(
     method: Annotated[
-        list[str], typer.Option(help="A name from `list methods`, path.py:Class, or all; may be given again.")
+        list[str],
+        typer.Option(
+            help="A name from `list methods`, path.py:Class, core (prompt_only, naive, spf) or all; may be given again."
+        ),
     ],
-    suite: Annotated[str, typer.Option(help="Base model, training images and judges.")] = "world",
-    testset: Annotated[str | None, typer.Option(help="A name from `list testsets`; by default the suite's.")] = None,
-    limit: Annotated[int | None, typer.Option(help="Use only the first N triples.", metavar="N")] = None,
-    preset: Annotated[str, typer.Option(help="How much to train: quick or default.")] = "default",
-    seed: Annotated[int, typer.Option(help="Seed of training data and training; test noise is frozen.")] = 0,
+    suite: Suite = "world",
+    testset: TestSet = None,
+    limit: Limit = None,
+    preset: Preset = "default",
+    changes: Changes = None,
+    seed: Seed = 0,
     runs: Runs = Path("runs"),
-    device: Annotated[str | None, typer.Option(help="cpu or cuda; by default cuda where there is one.")] = None,
-    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads; by default all cores.")] = None,
+    device: Device = None,
+    threads: Threads = None,
 ) -> None:
     """Train a method where it needs training, generate its portraits, score them, and write the record.
 
     The original portraits are scored beside it. What is done is never done again: stop it with Ctrl-C, and the same
     command goes on.
 
-    - `spf-bench run --method prompt_only`
+    - `spf-bench run --method core`
     - `spf-bench run --method spf --preset quick --limit 32`
+    - `spf-bench run --method spf --set spf.norm=l2 --set stage2.steps=200`
     - `spf-bench run --method my_method.py:MyMethod`
     """
     from spf_bench.environment import pick_device, quiet, set_threads
@@ -96,8 +101,10 @@ def run(
     from spf_bench.testset import load
 
     chosen = get_suite(suite)
-    names = list(discover().methods) if EVERY in method else [*method, REFERENCE]
-    found, frozen = {name: get_method(name) for name in names}, load(testset or chosen.testset)
+    groups = {EVERY: tuple(discover().methods) if EVERY in method else (), CORE: CORE_METHODS}
+    names = dict.fromkeys(name for asked in [*method, REFERENCE] for name in groups.get(asked, (asked,)))
+    found = {name: get_method(name).with_changes(changes or () if name != REFERENCE else ()) for name in names}
+    frozen = load(testset or chosen.testset)
     budget, where = chosen.preset(preset), pick_device(device)
     set_threads(threads)
     asked = [Run(name, found[name], chosen, frozen, limit, budget, seed, runs, where) for name in found]
@@ -188,6 +195,9 @@ def doctor(runs: Runs = Path("runs"), suite: Annotated[str, typer.Option(help="S
     show(("", "what", "found", "fix"), [(marks[f.state], f.subject, escape(f.detail), escape(f.fix)) for f in findings])
     if any(finding.state is State.blocks for finding in findings):
         raise typer.Exit(1)
+
+
+cli_plugins.install(app, {"show": show_app, "world": world})
 
 
 def main() -> None:

@@ -4,6 +4,7 @@ import os
 import platform
 import subprocess
 import sys
+import warnings
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -80,6 +81,7 @@ def quiet() -> None:
     """Keep the model libraries from printing their own bars and remarks between ours."""
     for name in ("TRANSFORMERS_VERBOSITY", "DIFFUSERS_VERBOSITY"):
         os.environ.setdefault(name, "error")  # read when they are first imported
+    warnings.filterwarnings("ignore", category=FutureWarning, module="diffusers")  # of its calls to itself
     from diffusers.utils import logging as diffusers_logging
     from transformers.utils import logging as transformers_logging
 

@@ -4,11 +4,12 @@ import importlib.util
 import inspect
 import sys
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from spf_bench.errors import UserError, unknown
 from spf_bench.store import digest
@@ -72,6 +73,27 @@ class Method:
     """Whether its images are the original portraits themselves, taken as they are instead of sampled."""
     code: ClassVar[tuple[str, ...]] = ()
     """Modules or packages, beside the method's own file, whose code decides its pixels."""
+    configurable: ClassVar[bool] = False
+    """Whether its settings may be changed from outside; its ``config`` then reads ``changes``."""
+    changes: tuple[str, ...] = ()
+    """Settings changed from outside, each as ``name=value``."""
+    scratch: Path | None = None
+    """A folder lent by the harness, for what need not be computed again in other runs; None: keep it in memory."""
+
+    def with_changes(self, changes: Sequence[str]) -> Self:
+        """Return this method with some of its settings changed.
+
+        Raises:
+            UserError: It has no settings. Whether the names and values are right, ``config`` says.
+        """
+        if not changes:
+            return self
+        if not self.configurable:
+            why = f"--set {changes[0]} was given, and its class does not say configurable = True"
+            raise UserError(f"{self.name} has no settings to change", why, "leave --set out")
+        changed = copy(self)
+        changed.changes = (*self.changes, *changes)
+        return changed
 
     def config(self, preset: Preset) -> dict[str, Any]:
         """Return every setting that affects the images, as plain JSON types."""
@@ -105,6 +127,13 @@ class Method:
     def sample(self, backbone: "Backbone", triples: Sequence[Triple], noise: "Tensor") -> "Tensor":
         """Return RGB images [B, H, W, 3] uint8 made from the harness's ``noise`` [B, C, h, w]."""
         return backbone.render(self.embed(backbone, triples), noise)
+
+    def facts(self, backbone: "Backbone", triples: Sequence[Triple]) -> dict[str, Any]:
+        """Return what a record should tell of these triples besides scores, as plain JSON types.
+
+        Asked without ``load``, and also where the images were made before: it must not depend on sampling them.
+        """
+        return {}
 
     @classmethod
     def file(cls) -> Path:

@@ -1,5 +1,6 @@
 """What a run is before it takes place: what is asked for, and the folder named after all that decides its pixels."""
 
+import shlex
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -109,4 +110,5 @@ class Run:
             words += ["--limit", str(self.limit)]
         if self.method.trains:
             words += ["--preset", self.preset.name, "--seed", str(self.seed)]
+        words += [word for change in self.method.changes for word in ("--set", shlex.quote(change))]
         return " ".join(words)

@@ -1,7 +1,7 @@
 """The record of a run: what ran, on what, with which code, and what came out; plain JSON on disk."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -71,6 +71,8 @@ class MethodFacts:
     """Whether it was trained for this run."""
     reference: bool
     """Whether its images are the originals themselves."""
+    changes: list[str] = field(default_factory=list)
+    """Settings that differ from the preset's because the user said so, each as ``name=value``."""
 
 
 @dataclass(frozen=True)
@@ -133,6 +135,8 @@ class RunRecord:
     """Seconds per stage, over all interruptions; a stage taken from the cache tells what it once took."""
     environment: Environment
     """Code, packages, machine."""
+    facts: dict[str, Any] = field(default_factory=dict)
+    """What the method tells of these triples besides scores, e.g. how many it had to leave alone."""
 
     def save(self, folder: Path) -> None:
         """Write the record into a run's folder in one step."""
@@ -156,7 +160,7 @@ class RunRecord:
 
 def column_of(metric: "Metric | SetMetric") -> Column:
     """Return the facts of a metric that a record keeps."""
-    return Column(**{field.name: _plain(getattr(metric, field.name)) for field in fields(Column)})
+    return Column(**{fact.name: _plain(getattr(metric, fact.name)) for fact in fields(Column)})
 
 
 def recompute(folder: Path, metrics: "Sequence[Metric | SetMetric]") -> dict[str, dict[str, Score]]:

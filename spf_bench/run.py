@@ -25,6 +25,8 @@ class Images:
     """Of the original portraits."""
     images_sha256: str
     """Of the method's portraits."""
+    facts: dict[str, Any]
+    """What the method tells of these triples."""
 
 
 @dataclass(frozen=True)
@@ -91,9 +93,10 @@ def sample(run: Run, checkpoint: Path | None, watch: Stopwatch, progress: Progre
     backbone = Backbone.from_folder(run.suite.pipeline, run.suite.sampling, run.device)
     with watch.stage("originals"):
         originals = make_originals(backbone, run.testset, len(triples), run.originals, progress, run.batch)
+    run.method.scratch = run.cache / "methods"
     with watch.stage("generate"):
         generate(run.method, checkpoint, backbone, triples, run.originals, run.images, progress, run.batch)
-    return Images(originals, images_sha256(run.images, triples))
+    return Images(originals, images_sha256(run.images, triples), run.method.facts(backbone, triples))
 
 
 def measure(run: Run, progress: Progress) -> Measured:
@@ -126,7 +129,9 @@ def _asked(run: Run) -> dict[str, Any]:
     config = method.config(run.preset)
     return {
         "command": run.command,
-        "method": records.MethodFacts(method.name, method.title, method.source, config, trains, method.reference),
+        "method": records.MethodFacts(
+            method.name, method.title, method.source, config, trains, method.reference, list(method.changes)
+        ),
         "suite": run.suite.name,
         "testset": records.TestSetFacts(testset.name, testset.sha256, len(testset.triples)),
         "n": len(run.triples),

@@ -66,6 +66,8 @@ class Suite(ABC):
     sampling: ClassVar[Sampling]
     testset: ClassVar[str]
     """Name of the test set used where none is asked for."""
+    validation: ClassVar[str | None] = None
+    """Name of the test set that settings may be chosen on; None where there is none."""
     judge_names: ClassVar[tuple[str, ...]]
     """Names of the networks only the metrics may use."""
     presets: ClassVar[dict[str, Preset]]
@@ -117,6 +119,7 @@ class WorldSuite(Suite):
     image_size = 64
     sampling = Sampling(scheduler="dpmsolver++2m", steps=15, guidance=4.0)
     testset = "world-v1"
+    validation = "world-val"
     judge_names = ("judge_clip", "judge", "hps", "mps")
     presets: ClassVar[dict[str, Preset]] = {
         "quick": Preset("quick", trainer="world-quick", samples=400),

@@ -98,7 +98,7 @@ def build(entries: Iterable[Entry], by_category: bool = False) -> list[Table]:
     for _, group in groupby(sorted(entries, key=_comparable), key=_comparable):
         newest, notes = _newest(list(group))
         categories: list[str] = [ALL, *Category] if by_category else [ALL]
-        tables += [_table(newest, str(c), notes) for c in categories if str(c) in newest[0].record.scores]
+        tables += [table_of(newest, str(c), notes) for c in categories if str(c) in newest[0].record.scores]
     return tables
 
 
@@ -108,19 +108,20 @@ def _comparable(entry: Entry) -> tuple[str, ...]:
 
 
 def _newest(entries: Sequence[Entry]) -> tuple[list[Entry], list[str]]:
-    """Keep the newest run of each method, preset and seed; say which were left out."""
+    """Keep the newest run of each method, its changed settings, preset and seed; say which were left out."""
     kept: dict[tuple[Any, ...], Entry] = {}
     notes = []
     for entry in sorted(entries, key=lambda e: e.record.created):
         r = entry.record
-        old = kept.pop(key := (r.method.name, r.preset, r.seed), None)
+        old = kept.pop(key := (r.method.name, r.preset, r.seed, *r.method.changes), None)
         notes += [f"older run left out: {old.record.run}"] if old else []
         kept[key] = entry
     order = sorted(kept.values(), key=lambda e: (not e.record.method.reference, e.record.method.trains))
     return order, notes
 
 
-def _table(entries: Sequence[Entry], category: str, notes: Iterable[str]) -> Table:
+def table_of(entries: Sequence[Entry], category: str = ALL, notes: Iterable[str] = ()) -> Table:
+    """Return one table of runs that may be compared, in this order."""
     records = [entry.record for entry in entries]
     columns = tuple({column.key: column for record in records for column in record.columns}.values())
     flagged = _unresponsive(entries, category)
@@ -145,6 +146,7 @@ def _label(record: RunRecord, others: Sequence[RunRecord]) -> str:
     details = [record.preset] if record.preset not in (None, "default") else []
     if record.seed or len({other.seed for other in same}) > 1:
         details.append(f"seed {record.seed}")
+    details += record.method.changes
     return record.method.title + (f" ({', '.join(map(str, details))})" if details else "")
 
 

@@ -50,20 +50,21 @@ def render(tables: Sequence[Table], kind: Format, interval: Interval = Interval.
     return "\n\n".join(one[kind](table, interval) for table in tables) + "\n"
 
 
-def render_published(kind: Format) -> str:
-    """Return the paper's figures as a table of their own, with the note that sets them apart."""
+def render_published(kind: Format, table: str = "1") -> str:
+    """Return the paper's figures, one of its tables by number, with the note that sets them apart."""
+    source, rows = f"Table {table} of {published.SOURCE}", published.TABLES[table]
     head = ["method", *published.TITLES]
-    body = [[row.method, *(f"{value:.2f}" for value in row.values)] for row in published.ROWS]
-    notes = [f"{row.method}: {row.note}" for row in published.ROWS if row.note]
+    body = [[row.method, *(f"{value:.2f}" for value in row.values)] for row in rows]
+    notes = [f"{row.method}: {row.note}" for row in rows if row.note]
     if kind is Format.csv:
         return _write_csv([["published method", *published.COLUMNS], *body])
     if kind is Format.md:
-        return "\n".join([f"**{published.SOURCE}**", "", *_pipes([head, *body]), "", published.NOTE, *notes]) + "\n"
+        return "\n".join([f"**{source}**", "", *_pipes([head, *body]), "", published.NOTE, *notes]) + "\n"
     if kind is Format.tex:
         lines = [_tex_row(map(_escape, row)) for row in (head, *body)]
         return _booktabs("l" + "r" * len(published.COLUMNS), lines[:1], lines[1:], [published.NOTE, *notes]) + "\n"
     lines = [line for note in (published.NOTE, *notes) for line in wrap(note, WIDTH)]
-    return "\n".join([published.SOURCE, *_grid([head, *body], breaks=(5, 6)), "", *lines]) + "\n"
+    return "\n".join([source, *_grid([head, *body], breaks=(5, 6)), "", *lines]) + "\n"
 
 
 def heading(title: str, higher_is_better: bool) -> str:

@@ -61,7 +61,7 @@ def test_contract(planned: Callable[..., Run], backbone: Backbone, name: str) ->
 def test_training_twice_trains_once(planned: Callable[..., Run], monkeypatch: pytest.MonkeyPatch) -> None:
     run = planned("naive")
     first = train(run, Artifacts(run.cache, run.training), Silent())
-    monkeypatch.setattr("baselines.training._fit", lambda *_: pytest.fail("trained again"))
+    monkeypatch.setattr("baselines.training.fit_for_record", lambda *_: pytest.fail("trained again"))
     assert train(run, Artifacts(run.cache, run.training), Silent()) == first
 
 

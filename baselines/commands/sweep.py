@@ -1,0 +1,63 @@
+"""``spf-bench sweep``: the paper's Fig. 13, FID over the weight of each loss."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from spf_bench.cli_options import DEFAULT_RUNS, Changes, Device, Limit, Preset, Runs, Seeds, Suite, TestSet, Threads
+from spf_bench.table_formats import Format
+
+
+def sweep(
+    weights: Annotated[str, typer.Option("--lambda", help="Which weights: text, fine, enhance; commas between.")],
+    values: Annotated[
+        str, typer.Option(help="Weights to try, commas between; by default 0, 1/4, 1/2, 1, 2, 4 times the preset's.")
+    ] = "",
+    suite: Suite = "world",
+    seeds: Seeds = 1,
+    testset: TestSet = None,
+    limit: Limit = None,
+    preset: Preset = "default",
+    changes: Changes = None,
+    runs: Runs = DEFAULT_RUNS,
+    to: Annotated[Path | None, typer.Option(help="Folder for sweep.json and sweep.png.", metavar="DIR")] = None,
+    device: Device = None,
+    threads: Threads = None,
+    kind: Annotated[Format, typer.Option("--format", help="Plain text, Markdown, CSV or LaTeX.")] = Format.text,
+) -> None:
+    """Train and score SPF over a range of each loss weight, the others as in the preset; print and plot FID.
+
+    Every run is an ordinary one, with its record below --runs; stage 1 is trained once per seed.
+
+    - `spf-bench sweep --lambda text,fine,enhance --seeds 3`
+    - `spf-bench sweep --lambda fine --values 0,0.01,0.1 --preset quick --limit 16`
+    """
+    from spf_bench.environment import quiet
+
+    quiet()  # before the imports below bring in the model libraries
+    from baselines.ablation import carry_out, tables
+    from baselines.experiment import Experiment
+    from baselines.sweep import as_ablation, plan, save
+    from spf_bench.console import err, out
+    from spf_bench.table_formats import render
+
+    experiment = Experiment.of(suite, testset, limit, preset, device, threads, changes, runs)
+    sweeps = plan(experiment, _words(weights), _numbers(values))
+    ablation = as_ablation(sweeps)
+    results = carry_out(experiment, ablation, seeds, err)
+    typer.echo(render(tables(results, ablation, seeds), kind), nl=False)
+    out.print(f"picture  {save(results, sweeps, seeds, to or runs / 'sweep')}", soft_wrap=True)
+    if results.diverged:
+        raise typer.Exit(1)
+
+
+def _words(text: str) -> list[str]:
+    return [word.strip() for word in text.split(",") if word.strip()]
+
+
+def _numbers(text: str) -> list[float]:
+    try:
+        return [float(word) for word in _words(text)]
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--values") from error

@@ -1,0 +1,224 @@
+"""What LoRA, AdaLoRA, OFT, SVDiff and TokenCompose have in common: the contract, resuming, saving, settings."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from diffusers import UNet2DConditionModel
+from PIL import Image
+
+from baselines.adalora.method import AdaLoRA
+from baselines.adapted import Adapted
+from baselines.adapted_stage import AdaptedStage
+from baselines.lora.method import LoRA
+from baselines.oft import OFT
+from baselines.svdiff.method import SVDiff
+from baselines.tokencompose.method import TokenCompose, content
+from spf_bench.artifacts import Artifacts
+from spf_bench.backbone import Backbone
+from spf_bench.errors import UserError
+from spf_bench.method import TrainJob
+from spf_bench.plan import Run
+from spf_bench.progress import Silent
+from spf_bench.run import train
+from spf_bench.store import digest
+from spf_train.assembly import Inputs
+from spf_train.checkpoint import RunFolder
+from spf_train.config import StageConfig
+from spf_train.data import Prepared, Sample
+from spf_train.loop import fit
+from spf_train.stages import NaiveStage
+from tests.bench.conftest import backbone, frozen, installed, make_triples, planned, suite  # noqa: F401
+
+TRIPLES = make_triples(3)
+ADDING = [LoRA, AdaLoRA, OFT, SVDiff]
+CHANGES = {"lora": ("rank=2",), "adalora": ("target_r=2", "init_r=3", "warmup=0"), "svdiff": ("lr_factor=10",)}
+STEPS = 4
+
+
+@pytest.fixture
+def masks(tmp_path: Path) -> Path:
+    """Masks of two of the miniature suite's four images, written as TokenCompose's own preparation does."""
+    folder, pixels = tmp_path / "masks", np.zeros((64, 64, 4), dtype=np.uint8)
+    folder.mkdir()
+    pixels[:32, :32], pixels[..., 3] = 255, 255
+    Image.fromarray(pixels).save(folder / "hair.png")
+    Image.fromarray(np.zeros_like(pixels)).save(folder / "none.png")
+    rows = [{"id": "s0", "attn_list": [["hair", "hair.png"], ["skin", None], ["man", "none.png"]]}]
+    rows += [{"id": "s1", "attn_list": [["hair", "hair.png"], ["horse", "hair.png"], ["dark skin", "hair.png"]]}]
+    (folder / "metadata.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    return folder
+
+
+@pytest.fixture
+def plan(planned: Callable[..., Run], masks: Path) -> Callable[..., Run]:  # noqa: F811
+    """Plans a run of a method, small, in the miniature benchmark."""
+
+    def make(kind: type[Adapted], *changes: str) -> Run:
+        own = (f"masks={masks}",) if kind is TokenCompose else CHANGES.get(kind.name, ())
+        return replace(planned("prompt_only"), method=kind().with_changes([*own, *changes]))
+
+    return make
+
+
+def job_of(run: Run) -> TrainJob:
+    artifacts = Artifacts(run.cache, run.training)
+    return TrainJob(run.suite.pipeline, run.suite.clip, run.suite, run.preset, run.seed, "cpu", artifacts, Silent())
+
+
+def trained(run: Run) -> tuple[Path, dict[str, Any]]:
+    artifacts = Artifacts(run.cache, run.training)
+    folder = train(run, artifacts, Silent())
+    assert folder is not None
+    return folder, artifacts.used
+
+
+def staged(run: Run) -> tuple[NaiveStage, Prepared, StageConfig]:
+    """The stage of a method before its first step, its samples, and how it trains."""
+    job, method = job_of(run), run.method
+    assert isinstance(method, Adapted)
+    how, own = method.settings(run.preset)
+    how = replace(how, steps=STEPS, checkpoint_every=2)
+    inputs = Inputs(job.pipeline, [Sample(s.image, s.base, s.target) for s in job.samples], "cpu")
+    pipe = inputs.pipeline(how)
+    stage = method.stage(job, pipe, how, own)
+    return stage, inputs.encoded(pipe, pipe.unet), how
+
+
+def predict(unet: Any, seed: int = 0) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    x = torch.randn(2, 4, 16, 16, generator=generator)
+    text = torch.randn(2, 40, 32, generator=generator)
+    with torch.no_grad():
+        output: torch.Tensor = unet(x, torch.tensor([10, 500]), text).sample
+    return output
+
+
+@pytest.mark.parametrize("kind", [*ADDING, TokenCompose])
+def test_contract(plan: Callable[..., Run], backbone: Backbone, kind: type[Adapted]) -> None:  # noqa: F811
+    run = plan(kind)
+    method, noise = run.method, torch.stack([backbone.noise_for(triple) for triple in TRIPLES])
+    digest(method.config(run.preset))  # plain JSON types
+    plain = backbone.render(backbone.encode([t.prompt for t in TRIPLES]), noise)
+    folder, used = trained(run)
+    method.load(backbone, folder)
+    images = method.sample(backbone, TRIPLES, noise)
+    method.unload(backbone)
+    assert images.shape == (3, 64, 64, 3) and not torch.equal(images, plain)
+    assert torch.equal(backbone.render(backbone.encode([t.prompt for t in TRIPLES]), noise), plain)
+    told = used[method.name]
+    assert told["steps"] == 3 and told["samples_seen"] == 6 and told["trainable_parameters"] > 0
+    rows = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
+    assert [row["step"] for row in rows] == [1, 2, 3] and rows[0]["lr"] == method.settings(run.preset)[0].lr
+
+
+@pytest.mark.parametrize("kind", ADDING)
+def test_it_starts_as_the_original(plan: Callable[..., Run], kind: type[Adapted]) -> None:
+    run = plan(kind)
+    stage, _, _ = staged(run)
+    original = UNet2DConditionModel.from_pretrained(run.suite.pipeline / "unet").train()
+    torch.testing.assert_close(predict(stage.unet), predict(original), atol=1e-5, rtol=1e-5)
+    frozen_ = {name for name, weight in stage.unet.named_parameters() if not weight.requires_grad}
+    assert stage.trainable().keys().isdisjoint(frozen_) and len(frozen_) >= len(dict(original.named_parameters()))
+
+
+@pytest.mark.parametrize("kind", ADDING)
+def test_what_is_saved_predicts_as_what_was_trained(
+    plan: Callable[..., Run], kind: type[Adapted], tmp_path: Path
+) -> None:
+    stage, prepared, how = staged(plan(kind))
+    fit(stage, prepared, how, RunFolder(tmp_path / "run", {}), 0)
+    original = UNet2DConditionModel.from_pretrained(plan(kind).suite.pipeline / "unet").train()
+    saved = UNet2DConditionModel.from_pretrained(tmp_path / "run" / "unet").train()
+    torch.testing.assert_close(predict(saved), predict(stage.unet), atol=2e-5, rtol=1e-4)
+    assert (predict(saved) - predict(original)).abs().max() > 1e-3
+    facts = json.loads((tmp_path / "run" / "facts.json").read_text())
+    assert isinstance(stage, AdaptedStage)
+    assert facts["trainable_parameters"] == sum(w.numel() for w in stage.trainable().values())
+    assert facts["checkpoint_bytes"] >= 1000
+
+
+@pytest.mark.parametrize("kind", [AdaLoRA, SVDiff])  # one with a memory of its own, one without
+def test_a_stopped_training_goes_on_bit_for_bit(plan: Callable[..., Run], kind: type[Adapted], tmp_path: Path) -> None:
+    results = []
+    for name, stops in (("whole", ()), ("stopped", (2,))):
+        out = tmp_path / name
+        for stop in stops:
+            stage, prepared, how = staged(plan(kind))
+            assert not fit(stage, prepared, how, RunFolder(out, {}), 0, stop=lambda step, stop=stop: step == stop)  # type: ignore[misc]
+        stage, prepared, how = staged(plan(kind))
+        # A snapshot at every checkpoint must not disturb the training either.
+        fit(stage, prepared, how, RunFolder(out, {}), 0, on_checkpoint=(lambda *_: None) if stops else None)
+        results.append({n: w.detach().clone() for n, w in stage.trainable().items()})
+    assert all(torch.equal(results[0][name], results[1][name]) for name in results[0])
+
+
+@pytest.mark.parametrize("kind", [*ADDING, TokenCompose])
+def test_every_wrong_setting_is_named(plan: Callable[..., Run], kind: type[Adapted]) -> None:
+    method = kind().with_changes(["lr_factor=-1", "rnak=3", "stage1.batch=2"])
+    with pytest.raises(UserError) as caught:
+        method.config(plan(kind).preset)
+    assert "lr_factor" in str(caught.value) and "rnak" in str(caught.value) and "batch" not in str(caught.value)
+    with pytest.raises(UserError, match="trains stage 1"):
+        kind().with_changes(["stage1.trainable=lora"]).config(plan(kind).preset)
+    with pytest.raises(UserError, match=r"stage1\.bacth"):
+        kind().with_changes(["stage1.bacth=2"]).config(plan(kind).preset)
+
+
+def test_the_learning_rate_is_recorded_as_it_is(plan: Callable[..., Run]) -> None:
+    run = plan(AdaLoRA, "lr_factor=3", "stage1.lr=1e-4")
+    config = run.method.config(run.preset)
+    assert config["stage1"]["lr"] == 3e-4 and "trainable" not in config["stage1"]
+
+
+@pytest.mark.parametrize("kind", [LoRA, AdaLoRA, OFT])
+def test_targets_that_match_nothing_are_refused_before_training(plan: Callable[..., Run], kind: type[Adapted]) -> None:
+    run = plan(kind, "targets=[to_q, to_queue, qkv]")
+    with pytest.raises(UserError) as caught:
+        trained(run)
+    assert "to_queue" in str(caught.value) and "did you mean 'to_q'" in str(caught.value) and "qkv" in str(caught.value)
+
+
+def test_masks_are_made_once_and_counted_in_the_record(
+    plan: Callable[..., Run], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = plan(TokenCompose)
+    _, used = trained(run)
+    told = used["masks"]
+    assert told["provider"] == "folder" and told["grounded"] == 3
+    assert (told["no_mask"], told["empty"], told["no_tokens"], told["samples_without"]) == (1, 1, 1, 2)
+    monkeypatch.setattr("baselines.tokencompose.grounding.ground", lambda *_: pytest.fail("made again"))
+    more = replace(run, method=run.method.with_changes(["w_token=0.01"]))
+    assert trained(more)[1]["masks"]["folder"] == told["folder"]
+
+
+def test_other_masks_in_the_same_folder_are_another_run(plan: Callable[..., Run], masks: Path) -> None:
+    run = plan(TokenCompose)
+    before = run.method.config(run.preset)
+    (masks / "more.png").write_bytes((masks / "hair.png").read_bytes())
+    content.cache_clear()
+    assert run.method.config(run.preset)["masks_sha256"] != before["masks_sha256"]
+
+
+def test_without_masks_it_says_where_they_could_come_from(plan: Callable[..., Run], tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    for word, complaint in (("masks=null", "no masks for mini"), (f"masks={tmp_path}/empty", "holds no masks")):
+        with pytest.raises(UserError, match=complaint) as caught:
+            trained(plan(TokenCompose, word))
+        assert "--set masks=FOLDER" in caught.value.fix
+    with pytest.raises(UserError, match="no such folder"):
+        plan(TokenCompose, "masks=/nowhere").method.config(plan(TokenCompose).preset)
+
+
+def test_masks_of_other_images_ground_nothing(plan: Callable[..., Run], masks: Path) -> None:
+    content.cache_clear()
+    (masks / "metadata.jsonl").write_text(json.dumps({"id": "elsewhere", "attn_list": [["hair", "hair.png"]]}))
+    with pytest.raises(UserError, match="nothing to ground"):
+        trained(plan(TokenCompose))
