@@ -13,6 +13,7 @@ from spf_bench.backbone import Backbone
 from spf_bench.method import Method
 from spf_bench.triple import Triple
 from spf_train import control_map as sfcm
+from spf_train import variants
 from spf_train.clip import FrozenClip
 from spf_train.config import SPFConfig
 from spf_train.prediction import Diffusion
@@ -88,7 +89,7 @@ def watch(
     """Sample a triple's customised portrait [H, W, 3] and return it with what was seen at every step.
 
     Args:
-        contrast: Also run the original model on the base text at every step, for M and M̂.
+        contrast: Also run the base text at every step, through the path that `soft_map` compares with, for M and M̂.
     """
     diffusion = Diffusion.from_scheduler(backbone.pipe.scheduler).to(torch.device(backbone.device))
     base, moments = backbone.encode([triple.base]), list[Moment]()
@@ -100,8 +101,11 @@ def watch(
             moments.append(Moment(int(t), target))
             return
         times = t.reshape(1).long().to(x_t.device)
-        plain = backbone.original_unet(x_t, t, encoder_hidden_states=base).sample
-        soft = sfcm.soft_map(diffusion.epsilon(plain, x_t, times), diffusion.epsilon(output, x_t, times))
+        other = backbone.unet if config.soft_map == "text" else backbone.original_unet
+        states = variants.text_states(other, base, base, torch.zeros(len(base), dtype=torch.bool, device=base.device))
+        plain = other(x_t, t, encoder_hidden_states=states).sample
+        eps_ref, eps_res = (diffusion.epsilon(made, x_t, times) for made in (plain, output))
+        soft = sfcm.soft_map(eps_ref, eps_res, config.soft_scale)
         phrases = _maps(layers, texts.phrase_positions, size, config)
         released = sfcm.control_map(soft, phrases, texts.gamma.to(soft.device), config.rescale)
         moments.append(Moment(int(t), target, soft[0, 0], phrases[0], released[0, 0]))

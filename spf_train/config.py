@@ -99,6 +99,11 @@ class SPFConfig:
     enhance_decode: "full" decodes the predicted latent; "clip-size" first resizes it to CLIP's input size.
     align_t_min, align_t_max: the timesteps (both included) at which alignment acts; None is the last one.
     enhance_t_max: the last timestep at which response enhancement acts; None is the last one.
+    soft_map: what M compares (Eq. 5): "paths", the reference path with the response path; or "text" (ours), the
+        response path with itself, without and with the target text, in which stage 1's pollution cancels out.
+    soft_scale: how M is scaled: "minmax", or "quantile" (ours), which releases regions instead of points.
+    layer_map: how M̂ is brought to coarser layers: "area", or "max" (ours), which keeps small regions released.
+    diff_area: where L_diff acts on aligned samples: "all" of the picture, or what M̂ has "released" (ours).
     align_uncond: our extension: samples whose caption was dropped are aligned with the reference's
         unconditional branch, everywhere (M̂ = 0); without it they only enter L_diff.
     """
@@ -119,6 +124,10 @@ class SPFConfig:
     align_t_min: int = 0
     align_t_max: int | None = None
     enhance_t_max: int | None = None
+    soft_map: Literal["paths", "text"] = "paths"
+    soft_scale: Literal["minmax", "quantile"] = "minmax"
+    layer_map: Literal["area", "max"] = "area"
+    diff_area: Literal["all", "released"] = "all"
     align_uncond: bool = False
 
     def __post_init__(self) -> None:

@@ -16,13 +16,24 @@ from torch import Tensor
 from spf_train.tap import LayerQK
 
 PhraseMap = Literal["minmax", "mass"]
+SoftScale = Literal["minmax", "quantile"]
+LayerMap = Literal["area", "max"]
 # Below this a map is flat, and dividing by its range would only enlarge rounding errors.
 FLAT = 1e-8
 
 
-def soft_map(eps_ref: Tensor, eps_res: Tensor) -> Tensor:
-    """M [B, 1, h, w] in [0, 1]: |ε_ref - ε_res|, mean over channels, min-max scaled per sample (Eq. 5)."""
-    return minmax((eps_ref.float() - eps_res.float()).abs().mean(dim=1, keepdim=True))
+def soft_map(eps_ref: Tensor, eps_res: Tensor, scale: SoftScale = "minmax") -> Tensor:
+    """M [B, 1, h, w] in [0, 1]: |ε_ref - ε_res|, mean over channels, scaled per sample (Eq. 5).
+
+    scale: "minmax" gives 1 to the largest difference alone; "quantile" (ours) takes the mean of each 3 x 3
+        neighbourhood and puts the median at 0 and the 90th percentile at 1, so that a region is released, not a point.
+    """
+    difference = (eps_ref.float() - eps_res.float()).abs().mean(dim=1, keepdim=True)
+    if scale == "minmax":
+        return minmax(difference)
+    calm = F.avg_pool2d(F.pad(difference, (1, 1, 1, 1), mode="replicate"), 3, 1)
+    low, high = (calm.flatten(1).quantile(q, dim=1).view(-1, 1, 1, 1) for q in (0.5, 0.9))
+    return ((calm - low) / (high - low).clamp(min=FLAT)).clamp(0, 1)
 
 
 def phrase_maps(layers: Sequence[LayerQK], tokens: Tensor, size: tuple[int, int], kind: PhraseMap) -> Tensor:
@@ -74,10 +85,15 @@ def control_map(soft: Tensor, phrases: Tensor, gamma: Tensor, rescale: bool) -> 
     return refined / refined.amax(dim=(2, 3), keepdim=True).clamp(min=FLAT) if rescale else refined
 
 
-def at_layer(released: Tensor, positions: int) -> Tensor:
-    """M̂ [B, 1, h, w] brought to a layer's HW positions [B, HW] by area interpolation."""
-    height, width = released.shape[2:]
-    return F.interpolate(released, size=layer_size(positions, (height, width)), mode="area").flatten(1)
+def at_layer(released: Tensor, positions: int, how: LayerMap = "area") -> Tensor:
+    """M̂ [B, 1, h, w] brought to a layer's HW positions [B, HW].
+
+    how: "area" is the mean over what a position covers; "max" (ours) frees a position that covers any freed place.
+    """
+    size = layer_size(positions, (released.shape[2], released.shape[3]))
+    if how == "max":
+        return F.adaptive_max_pool2d(released, size).flatten(1)
+    return F.interpolate(released, size=size, mode="area").flatten(1)
 
 
 def layer_size(positions: int, size: tuple[int, int]) -> tuple[int, int]:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from spf_train import control_map as sfcm
-from spf_train import losses
+from spf_train import losses, variants
 from spf_train.config import SPFConfig, Trainable
 from spf_train.data import Batch
 from spf_train.enhancement import ResponseEnhancement
@@ -66,8 +66,8 @@ class DualPathStage(NaiveStage):
         x_t = self.diffusion.add_noise(batch.x0, batch.eps, batch.t)
         with CrossAttentionTap(self.unet) as tap:
             output = self.predict(batch, x_t)
-        terms = {"diff": self.diffusion_loss(output, batch).mean()}
-        terms |= self.alignment(batch, x_t, output, tap.layers)
+        aligned, share = self.alignment(batch, x_t, output, tap.layers)
+        terms = {"diff": self.diffusion_loss(output, batch, share).mean(), **aligned}
         terms["enh"] = self.enhancement.loss(batch, self.diffusion.x0(output, x_t, batch.t))
         weighted = [weight * terms[name] for name, weight in self.weights.items() if weight]
         return torch.stack(weighted).sum(), terms
@@ -77,22 +77,34 @@ class DualPathStage(NaiveStage):
         if self.soft is not None and self.released is not None:
             save_maps(folder / "maps.png", self.soft, self.released)
 
-    def alignment(self, batch: Batch, x_t: Tensor, output: Tensor, res: Sequence[LayerQK]) -> Terms:
-        """L_text and L_fine (Eq. 8), and the control map's coverage; zeros where alignment does not act.
+    def alignment(
+        self, batch: Batch, x_t: Tensor, output: Tensor, res: Sequence[LayerQK]
+    ) -> tuple[Terms, Tensor | None]:
+        """L_text and L_fine (Eq. 8), the control map's coverage, and where L_diff acts; see `diffusion_share`.
 
-        Samples on which it does not act count as 0, and the reference path does not see them.
+        Samples on which alignment does not act count as 0, and the reference path does not see them.
         """
-        rows = self.aligned(batch).nonzero().flatten()
-        if not len(rows) or not (self.config.w_text or self.config.w_fine):
-            return dict.fromkeys(("text", "fine", "coverage"), 0 * output.sum())
+        rows, released_only = self.aligned(batch).nonzero().flatten(), self.config.diff_area == "released"
+        if not len(rows) or not (self.config.w_text or self.config.w_fine or released_only):
+            return dict.fromkeys(("text", "fine", "coverage"), 0 * output.sum()), None
         aligned = batch
         if len(rows) < len(batch):
             aligned = batch.map(lambda tensor: tensor[rows])
             x_t, output, res = x_t[rows], output[rows], [layer.take(rows) for layer in res]
         ref, released = self.reference_path(aligned, x_t, output, res)
         text, fine = self.layer_losses(ref, res, self.positions(aligned), released)
-        coverage = released.mean(dim=(1, 2, 3)).mean()
-        return {"text": text.sum() / len(batch), "fine": fine.sum() / len(batch), "coverage": coverage}
+        terms = {"text": text.sum() / len(batch), "fine": fine.sum() / len(batch), "coverage": released.mean()}
+        return terms, self.diffusion_share(released, rows, len(batch)) if released_only else None
+
+    @staticmethod
+    def diffusion_share(released: Tensor, rows: Tensor, samples: int) -> Tensor:
+        """Weight of L_diff at each place [samples, 1, h, w]: M̂ over its mean for the aligned `rows`, else 1.
+
+        A map that releases less than a twentieth is not blown up to the weight of a whole picture.
+        """
+        share = torch.ones(samples, *released.shape[1:], device=released.device)
+        share[rows] = released / released.mean(dim=(2, 3), keepdim=True).clamp(min=0.05)
+        return share
 
     def aligned(self, batch: Batch) -> Tensor:
         """Which samples alignment acts on, bool [B]: by timestep, and by whether the caption was dropped."""
@@ -108,8 +120,11 @@ class DualPathStage(NaiveStage):
         """Q and K of the reference path, and the control map M̂ [B, 1, h, w]."""
         with CrossAttentionTap(self.reference) as tap:
             output_ref = self.reference(x_t, batch.t, batch.base).sample
-        eps_ref = self.diffusion.epsilon(output_ref, x_t, batch.t)
-        self.soft = sfcm.soft_map(eps_ref, self.diffusion.epsilon(output, x_t, batch.t))
+        if self.config.soft_map == "text":
+            untold = variants.text_states(self.unet, batch.base, batch.target, torch.zeros_like(batch.dropped))
+            output_ref = self.unet(x_t, batch.t, untold).sample
+        eps_ref, eps_res = (self.diffusion.epsilon(made, x_t, batch.t) for made in (output_ref, output))
+        self.soft = sfcm.soft_map(eps_ref, eps_res, self.config.soft_scale)
         self.released = self.control_map(batch, self.soft, res)
         return tap.layers, self.released
 
@@ -132,7 +147,8 @@ class DualPathStage(NaiveStage):
         A term of weight 0 is computed to be looked at, without gradient.
         """
         config, used = self.config, positions.any(dim=0).nonzero().flatten()
-        local = {count: sfcm.at_layer(released, count) for count in {layer.query.shape[2] for layer in ref}}
+        counts = {layer.query.shape[2] for layer in ref}
+        local = {count: sfcm.at_layer(released, count, config.layer_map) for count in counts}
         masks = [local[layer.query.shape[2]] for layer in ref]
         own, pairs = positions[:, used], list(zip(ref, res, masks, strict=True))
         with torch.set_grad_enabled(torch.is_grad_enabled() and config.w_text > 0):

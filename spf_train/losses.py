@@ -15,9 +15,13 @@ from torch import Tensor
 Norm = Literal["mse", "l2"]
 
 
-def diffusion_loss(output: Tensor, target: Tensor) -> Tensor:
-    """L_diff [B]: mean squared error of the prediction [B, C, h, w] (Eq. 1)."""
-    return (output.float() - target.float()).square().flatten(1).mean(dim=1)
+def diffusion_loss(output: Tensor, target: Tensor, share: Tensor | None = None) -> Tensor:
+    """L_diff [B]: mean squared error of the prediction [B, C, h, w] (Eq. 1), each place weighted by `share`.
+
+    share: [B, 1, h, w], of mean 1 where the loss is to keep its size; None weighs all places alike.
+    """
+    squares = (output.float() - target.float()).square()
+    return (squares if share is None else squares * share).flatten(1).mean(dim=1)
 
 
 def text_features(key: Tensor, query: Tensor, released: Tensor | None = None) -> Tensor:

@@ -71,9 +71,21 @@ def test_soft_map_is_the_scaled_mean_difference_of_the_noise() -> None:
         np.testing.assert_allclose(soft[b, 0], expected, atol=1e-5)
 
 
-def test_equal_predictions_release_nothing() -> None:
+def test_quantile_scale_puts_the_calmed_median_at_0_and_the_90th_percentile_at_1() -> None:
+    ref, res = torch.randn(B, 4, 8, 8), torch.randn(B, 4, 8, 8)
+    soft = sfcm.soft_map(ref, res, "quantile")
+    for b in range(B):
+        raw = (ref[b] - res[b]).abs().mean(dim=0).numpy().astype(np.float64)
+        wide = np.pad(raw, 1, mode="edge")
+        calm = np.array([[wide[y : y + 3, x : x + 3].mean() for x in range(8)] for y in range(8)])
+        low, high = np.quantile(calm, 0.5), np.quantile(calm, 0.9)
+        np.testing.assert_allclose(soft[b, 0], np.clip((calm - low) / (high - low), 0, 1), atol=1e-5)
+
+
+@pytest.mark.parametrize("scale", ["minmax", "quantile"])
+def test_equal_predictions_release_nothing(scale: sfcm.SoftScale) -> None:
     ref = torch.randn(B, 4, *SIZE)
-    soft = sfcm.soft_map(ref, ref)
+    soft = sfcm.soft_map(ref, ref, scale)
     released = sfcm.control_map(soft, torch.zeros(B, P, *SIZE), torch.ones(B, P), rescale=True)
     assert not released.any()
 
@@ -102,6 +114,13 @@ def test_layer_resolution_is_an_area_mean() -> None:
     local = sfcm.at_layer(released, 4)
     assert local[1, 3].item() == pytest.approx(released[1, 0, 2:, 2:].mean().item())
     assert torch.equal(sfcm.at_layer(released, 16), released.flatten(1))
+
+
+def test_max_keeps_a_small_region_released() -> None:
+    released = torch.zeros(1, 1, 4, 4)
+    released[0, 0, 3, 2] = 0.9
+    assert torch.allclose(sfcm.at_layer(released, 4, "max"), torch.tensor([[0.0, 0.0, 0.0, 0.9]]))
+    assert torch.equal(sfcm.at_layer(released, 16, "max"), released.flatten(1))
 
 
 def test_layer_sizes_of_uneven_latents() -> None:

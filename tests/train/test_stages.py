@@ -117,6 +117,36 @@ def test_the_control_map_is_eq_5_to_7(make_stage: MakeStage) -> None:
     torch.testing.assert_close(stage.released, expected.clamp(0, 1))
 
 
+def test_the_soft_map_of_the_text_compares_the_response_path_with_itself(make_stage: MakeStage) -> None:
+    stage, prepared = make_stage(soft_map="text", soft_scale="quantile")
+    batch = draw(prepared)
+    total, _ = stage.loss(batch)
+    x_t = stage.diffusion.add_noise(batch.x0, batch.eps, batch.t)
+    with torch.no_grad():
+        untold, told = (stage.unet(x_t, batch.t, text).sample for text in (batch.base, batch.complete))
+    torch.testing.assert_close(stage.soft, sfcm.soft_map(untold, told, "quantile"))
+    total.backward()  # the pass that only draws the map leaves the one that trains as it was
+
+
+def test_l_diff_acts_where_the_map_releases(make_stage: MakeStage) -> None:
+    stage, prepared = make_stage(diff_area="released", align_t_min=500)
+    batch = draw(prepared, size=8)
+    _, terms = stage.loss(batch)
+    x_t = stage.diffusion.add_noise(batch.x0, batch.eps, batch.t)
+    with torch.no_grad():
+        squares = (stage.unet(x_t, batch.t, batch.complete).sample - batch.eps).square().mean(dim=1)
+    late = batch.t >= 500
+    assert late.any() and not late.all() and stage.released is not None
+    expected, maps = [], iter(stage.released[:, 0])
+    for i in range(len(batch)):
+        share = torch.ones(16, 16)
+        if late[i]:
+            share = next(maps)
+            share = share / max(share.mean().item(), 0.05)
+        expected.append((squares[i] * share).mean().item())
+    assert terms["diff"].item() == pytest.approx(sum(expected) / len(expected), rel=1e-4)
+
+
 def sfcm_tokens(spans: Tensor) -> Tensor:
     tokens = torch.zeros(*spans.shape[:2], 40, dtype=torch.bool)
     for b, i in torch.cartesian_prod(torch.arange(spans.shape[0]), torch.arange(spans.shape[1])).tolist():
