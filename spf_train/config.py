@@ -243,7 +243,16 @@ _WORLD_1 = StageConfig(steps=350, batch=24, lr=4e-4, warmup=20, checkpoint_every
 _WORLD_2 = StageConfig(steps=400, batch=8, lr=4e-4, warmup=20, checkpoint_every=50, trainable="cross_attention")
 # Chosen on world-val, never on the test set; docs/decisions.md has what else was tried.
 _WORLD_SPF = SPFConfig(
-    norm="l2", phrase_map="mass", gamma_center=0.95, w_text=0.02, w_fine=0.01, w_enh=3.0, align_t_min=300
+    norm="l2",
+    phrase_map="mass",
+    gamma_center=0.95,
+    w_text=0.01,
+    w_fine=0.005,
+    w_enh=2.0,
+    soft_map="text",
+    soft_scale="quantile",
+    layer_map="max",
+    diff_area="released",
 )
 _SILENT = LogConfig(tensorboard=False)
 
