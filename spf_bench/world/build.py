@@ -6,10 +6,12 @@ goes on where it was. Stages that do not need each other may run side by side, e
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from diffusers import AutoencoderKL, DDPMScheduler, StableDiffusionPipeline, UNet2DConditionModel
@@ -216,12 +218,21 @@ def export(shop: Workshop, out: Path) -> Path:
             image_mean=list(networks.CLIP_MEAN),
             image_std=list(networks.CLIP_STD),
         ).save_pretrained(partial / name)
+    for config in partial.rglob("config.json"):
+        config.write_text(json.dumps(_unplaced(json.loads(config.read_text())), indent=2) + "\n")
     for kept in ("README.md", "card.json"):
         if (out / kept).exists():
             shutil.copy(out / kept, partial / kept)
     shutil.rmtree(out, ignore_errors=True)
     partial.replace(out)
     return out
+
+
+def _unplaced(config: Any) -> Any:
+    """A model's config without the folders of the machine it was built on."""
+    if isinstance(config, dict):
+        return {name: _unplaced(value) for name, value in config.items() if name != "_name_or_path"}
+    return [_unplaced(value) for value in config] if isinstance(config, list) else config
 
 
 def _need(shop: Workshop, name: str) -> Path:

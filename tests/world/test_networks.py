@@ -6,6 +6,8 @@ import pytest
 import torch
 
 from spf_bench.world import distributions, networks
+from spf_bench.world.assets import WEIGHTS
+from spf_bench.world.build import _unplaced
 from spf_bench.world.fit import Fit, Schedule
 from spf_bench.world.judge import Judge
 from spf_bench.world.pool import FIELDS, Pool
@@ -150,3 +152,9 @@ def test_labels_follow_the_records(pool):
     column = FIELDS.index("background")
     names = [ATTRIBUTES["background"][i] for i in pool.labels[:, column]]
     assert names == [sample.portrait.background for sample in pool.samples]
+
+
+def test_configs_lose_the_folders_they_were_built_in():
+    config = {"_name_or_path": "somewhere", "clip": {"_name_or_path": "else", "width": 3}, "blocks": [1, 2]}
+    assert _unplaced(config) == {"clip": {"width": 3}, "blocks": [1, 2]}
+    assert not any("_name_or_path" in file.read_text() for file in WEIGHTS.rglob("config.json"))
