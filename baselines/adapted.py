@@ -1,5 +1,6 @@
 """Methods that train as naive fine-tuning does, on the same samples and budget, with weights or losses of their own."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -40,7 +41,7 @@ class Settings:
 S = TypeVar("S", bound=Settings)
 
 
-class Adapted(Method):
+class Adapted(Method, ABC):
     """Trains on the samples, order, batches, steps and precision of stage 1.
 
     A method says which settings it has and makes its stage; what the stage saves is a UNet as any other.
@@ -104,9 +105,9 @@ class Adapted(Method):
         facts = folder / "facts.json"
         return told | (read_json(facts) if facts.is_file() else {})
 
+    @abstractmethod
     def stage(self, job: TrainJob, pipe: Any, how: "StageConfig", own: Any) -> "NaiveStage":
         """Return what the trainer trains, on the UNet of ``pipe``."""
-        raise NotImplementedError
 
 
 def own_settings(kind: type[S], changes: Sequence[str]) -> S:

@@ -2,10 +2,10 @@
 
     python -m benchmarks.map_truth [--stage1 FOLDER] [--samples 96] [--out FILE.json]
 
-FOLDER is a finished stage 1 (`runs/cache/.../stage1-...`); without it the response path is the original model. For
-each way of making the map, and a few timesteps, the mean of M̂ inside and outside the region that the target governs,
-and how often a place inside has the larger value (area under the ROC curve). Targets that restyle the whole picture
-have no outside and are listed apart.
+FOLDER is a finished stage 1 (`runs/cache/checkpoints/stage1-HASH`); without it the response path is the original
+model. For each way of making the map, and a few timesteps, the mean of M̂ inside and outside the region that the
+target governs, and how often a place inside has the larger value (area under the ROC curve). Targets that restyle the
+whole picture have no outside and are listed apart.
 """
 
 from __future__ import annotations

@@ -206,6 +206,7 @@ def _checked(found: Any, where: str) -> type[Method]:
     if not (isinstance(found, type) and issubclass(found, Method)):
         raise UserError(f"{where} is not a method", fix="derive the class from spf_bench.method.Method")
     missing = [name for name in ("name", "title", "source") if not hasattr(found, name)]
+    missing += sorted(f"{name}()" for name in getattr(found, "__abstractmethods__", ()))
     if missing:
-        raise UserError(f"{where} is not whole", f"it has no {', '.join(missing)}", "set them on the class")
+        raise UserError(f"{where} is not whole", f"it has no {', '.join(missing)}", "define them on the class")
     return found

@@ -24,7 +24,7 @@ from baselines.tokencompose.method import TokenCompose, content
 from spf_bench.artifacts import Artifacts
 from spf_bench.backbone import Backbone
 from spf_bench.errors import UserError
-from spf_bench.method import TrainJob
+from spf_bench.method import TrainJob, get_method
 from spf_bench.plan import Run
 from spf_bench.progress import Silent
 from spf_bench.run import train
@@ -222,3 +222,13 @@ def test_masks_of_other_images_ground_nothing(plan: Callable[..., Run], masks: P
     (masks / "metadata.jsonl").write_text(json.dumps({"id": "elsewhere", "attn_list": [["hair", "hair.png"]]}))
     with pytest.raises(UserError, match="nothing to ground"):
         trained(plan(TokenCompose))
+
+
+def test_a_method_without_its_stage_is_refused_before_anything_trains(tmp_path: Path) -> None:
+    file = tmp_path / "half.py"
+    file.write_text(
+        "from baselines.adapted import Adapted\n\n"
+        'class Half(Adapted):\n    name, title, source = "half", "Half", "nowhere"\n'
+    )
+    with pytest.raises(UserError, match=r"it has no stage\(\)"):
+        get_method(f"{file}:Half")

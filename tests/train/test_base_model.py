@@ -57,7 +57,7 @@ def test_no_network_is_asked_for_a_single_file(file: Path, pipe_dir: Path, monke
 
     monkeypatch.setattr("socket.create_connection", refuse)
     monkeypatch.setattr("socket.socket.connect", refuse)
-    load_pipeline(file, "cpu", layout=pipe_dir)
+    assert load_pipeline(file, "cpu", layout=pipe_dir).unet.config.in_channels == 4
 
 
 @pytest.mark.parametrize(
