@@ -28,7 +28,7 @@ from spf_bench.world import distributions
 from spf_bench.world.portrait import mask, render
 from spf_train.config import SPFConfig, StageConfig, TrainConfig
 from spf_train.data import Batch, Prepared, Sample
-from spf_train.dual_path import DualPathStage
+from spf_train.dual_path import DualPathStage, Pass
 from spf_train.tap import CrossAttentionTap
 from spf_train.train import load_stage2
 
@@ -75,7 +75,7 @@ def maps(stage: DualPathStage, prepared: Prepared, t: int, settings: dict[str, A
         x_t = stage.diffusion.add_noise(batch.x0, batch.eps, batch.t)
         with CrossAttentionTap(stage.unet) as tap:
             output = stage.predict(batch, x_t)
-        stage.reference_path(batch, x_t, output, tap.layers)
+        stage.released_area(batch, x_t, stage.reference_path(batch, x_t), Pass(output, tap.layers))
         kept = stage.released if "phrase_map" in settings else stage.soft
         assert kept is not None
         found.append(kept[:, 0])

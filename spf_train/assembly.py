@@ -15,6 +15,7 @@ from spf_train.adapter import has_adapter
 from spf_train.base_model import Source, load_pipeline, load_unet
 from spf_train.clip import FrozenClip
 from spf_train.config import LogConfig, StageConfig, TrainConfig
+from spf_train.contrast import ContrastTarget
 from spf_train.data import Prepared
 from spf_train.dual_path import DualPathStage
 from spf_train.enhancement import ResponseEnhancement
@@ -108,12 +109,18 @@ def assemble_stage2(inputs: Inputs, clip_source: Source, start: Path | None, con
     pipe = inputs.pipeline(how)
     clip = FrozenClip.from_pretrained(clip_source).to(pipe.device)
     response = copy.deepcopy(pipe.unet) if start is None else load_unet(start, pipe.device)
+    contrast = None
+    if config.spf.diff_target == "contrast":
+        first = pipe.unet if start is None else copy.deepcopy(response)
+        contrast = ContrastTarget(first, config.spf.contrast_scale)
     response = _trainable(response, how, pipe, config.seed)
     prepared = inputs.encoded(pipe, response, clip)
     validation = inputs.validation(pipe, config.log)
     if (half := AUTOCAST[how.mixed_precision]) is not None:
         pipe.unet.to(half)
         clip.to(half)
+        if contrast is not None:
+            contrast.first.to(half)
     if how.gradient_checkpointing:
         pipe.vae.enable_gradient_checkpointing()  # the decoder, through which L_enh's gradient passes
     stage = DualPathStage(
@@ -125,6 +132,7 @@ def assemble_stage2(inputs: Inputs, clip_source: Source, start: Path | None, con
         which=None,
         min_snr_gamma=how.min_snr_gamma,
         mean_cosine=prepared.mean_cosine,
+        contrast=contrast,
     )
     return Assembly(stage, prepared, validation)
 

@@ -104,6 +104,9 @@ class SPFConfig:
     soft_scale: how M is scaled: "minmax", or "quantile" (ours), which releases regions instead of points.
     layer_map: how M̂ is brought to coarser layers: "area", or "max" (ours), which keeps small regions released.
     diff_area: where L_diff acts on aligned samples: "all" of the picture, or what M̂ has "released" (ours).
+    diff_target: what L_diff compares the response path with: the noise of the "image", or the "contrast" (ours): the
+        reference path, plus what the target text changes in stage 1's prediction; see ContrastTarget.
+    contrast_scale: how much of that change is taught.
     align_uncond: our extension: samples whose caption was dropped are aligned with the reference's
         unconditional branch, everywhere (M̂ = 0); without it they only enter L_diff.
     """
@@ -128,6 +131,8 @@ class SPFConfig:
     soft_scale: Literal["minmax", "quantile"] = "minmax"
     layer_map: Literal["area", "max"] = "area"
     diff_area: Literal["all", "released"] = "all"
+    diff_target: Literal["image", "contrast"] = "image"
+    contrast_scale: float = 1.0
     align_uncond: bool = False
 
     def __post_init__(self) -> None:
@@ -137,6 +142,7 @@ class SPFConfig:
         """What `settings.check` asks: (field, why) of every value out of range."""
         weights = ("w_diff", "w_text", "w_fine", "w_enh")
         yield from _not_negative(self, *weights, "align_t_min", "align_t_max", "enhance_t_max")
+        yield from _above_zero(self, "contrast_scale")
         if not any(getattr(self, name) for name in weights):
             yield "w_diff", "at least one loss weight is above 0"
         if self.align_t_max is not None and self.align_t_max < self.align_t_min:
@@ -267,4 +273,11 @@ PRESETS: dict[str, TrainConfig] = {
     ),
     "world": TrainConfig(_WORLD_1, _WORLD_2, _WORLD_SPF, _SILENT),
     "world-quick": TrainConfig(replace(_WORLD_1, steps=50), replace(_WORLD_2, steps=50), _WORLD_SPF, _SILENT),
+    # A few updates, to see that a training runs, stops and is read again; it learns nothing.
+    "world-trial": TrainConfig(
+        replace(_WORLD_1, steps=4, batch=4, warmup=0),
+        replace(_WORLD_2, steps=4, batch=4, warmup=0),
+        _WORLD_SPF,
+        _SILENT,
+    ),
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -12,6 +12,7 @@ from torch import Tensor
 from spf_train import control_map as sfcm
 from spf_train import losses, variants
 from spf_train.config import SPFConfig, Trainable
+from spf_train.contrast import ContrastTarget
 from spf_train.data import Batch
 from spf_train.enhancement import ResponseEnhancement
 from spf_train.pictures import save_maps
@@ -19,6 +20,21 @@ from spf_train.prediction import Diffusion
 from spf_train.stages import NaiveStage, Terms
 from spf_train.tap import CrossAttentionTap, LayerQK
 from spf_train.text import phrase_tokens
+
+
+class Pass(NamedTuple):
+    """What a forward pass of one path gave.
+
+    output: the UNet's prediction [B, C, h, w].
+    layers: Q and K of each cross-attention layer.
+    """
+
+    output: Tensor
+    layers: list[LayerQK]
+
+    def take(self, rows: Tensor) -> Pass:
+        """The pass of some samples."""
+        return Pass(self.output[rows], [layer.take(rows) for layer in self.layers])
 
 
 class DualPathStage(NaiveStage):
@@ -32,6 +48,7 @@ class DualPathStage(NaiveStage):
     enhancement: the response loss, with its frozen VAE and CLIP.
     config: losses and switches.
     mean_cosine: the training set's mean phrase-target similarity, for `gamma_center`.
+    contrast: the goal of L_diff, where it is not the images' noise.
 
     soft, released: the maps M and M̂ [B, 1, h, w] of the last aligned batch, to be looked at.
     """
@@ -46,11 +63,13 @@ class DualPathStage(NaiveStage):
         which: Trainable | None = "cross_attention",
         min_snr_gamma: float | None = None,
         mean_cosine: float = 0.0,
+        contrast: ContrastTarget | None = None,
     ) -> None:
         super().__init__(response, diffusion, which, min_snr_gamma)
         self.reference = reference.eval().requires_grad_(False)
         self.enhancement = enhancement
         self.config = config
+        self.contrast = contrast
         self.weights = {
             "diff": config.w_diff,
             "text": config.w_text,
@@ -58,6 +77,7 @@ class DualPathStage(NaiveStage):
             "enh": config.w_enh,
         }
         self.gamma_shift = 0.0 if config.gamma_center is None else config.gamma_center - mean_cosine
+        self.released_only = config.diff_area == "released"
         self.soft: Tensor | None = None
         self.released: Tensor | None = None
 
@@ -66,8 +86,10 @@ class DualPathStage(NaiveStage):
         x_t = self.diffusion.add_noise(batch.x0, batch.eps, batch.t)
         with CrossAttentionTap(self.unet) as tap:
             output = self.predict(batch, x_t)
-        aligned, share = self.alignment(batch, x_t, output, tap.layers)
-        terms = {"diff": self.diffusion_loss(output, batch, share).mean(), **aligned}
+        res, rows = Pass(output, tap.layers), self.aligned_rows(batch)
+        ref, goal = self.look_up(batch, x_t, rows)
+        aligned, share = self.alignment(batch, x_t, rows, ref, res)
+        terms = {"diff": self.diffusion_loss(output, batch, share, goal).mean(), **aligned}
         terms["enh"] = self.enhancement.loss(batch, self.diffusion.x0(output, x_t, batch.t))
         weighted = [weight * terms[name] for name, weight in self.weights.items() if weight]
         return torch.stack(weighted).sum(), terms
@@ -77,24 +99,39 @@ class DualPathStage(NaiveStage):
         if self.soft is not None and self.released is not None:
             save_maps(folder / "maps.png", self.soft, self.released)
 
+    def look_up(self, batch: Batch, x_t: Tensor, rows: Tensor) -> tuple[Pass | None, Tensor | None]:
+        """What the frozen models say: the reference path of the samples `rows`, and L_diff's goal.
+
+        None where no sample is aligned; None where the goal is the images' noise.
+        """
+        if self.contrast is not None:
+            ref = self.reference_path(batch, x_t)
+            return ref.take(rows), self.contrast(batch, x_t, ref.output)
+        return (self.reference_path(*_take(batch, x_t, rows)), None) if len(rows) else (None, None)
+
+    @torch.no_grad()
+    def reference_path(self, batch: Batch, x_t: Tensor) -> Pass:
+        """The original model, with the base text."""
+        with CrossAttentionTap(self.reference) as tap:
+            output = self.reference(x_t, batch.t, batch.base).sample
+        return Pass(output, tap.layers)
+
     def alignment(
-        self, batch: Batch, x_t: Tensor, output: Tensor, res: Sequence[LayerQK]
+        self, batch: Batch, x_t: Tensor, rows: Tensor, ref: Pass | None, res: Pass
     ) -> tuple[Terms, Tensor | None]:
         """L_text and L_fine (Eq. 8), the control map's coverage, and where L_diff acts; see `diffusion_share`.
 
-        Samples on which alignment does not act count as 0, and the reference path does not see them.
+        rows: the samples on which alignment acts; the others count as 0, and the control map does not see them.
+        ref, res: the reference path of those samples, and the response path of all.
         """
-        rows, released_only = self.aligned(batch).nonzero().flatten(), self.config.diff_area == "released"
-        if not len(rows) or not (self.config.w_text or self.config.w_fine or released_only):
-            return dict.fromkeys(("text", "fine", "coverage"), 0 * output.sum()), None
-        aligned = batch
-        if len(rows) < len(batch):
-            aligned = batch.map(lambda tensor: tensor[rows])
-            x_t, output, res = x_t[rows], output[rows], [layer.take(rows) for layer in res]
-        ref, released = self.reference_path(aligned, x_t, output, res)
-        text, fine = self.layer_losses(ref, res, self.positions(aligned), released)
+        if ref is None or not len(rows):
+            return dict.fromkeys(("text", "fine", "coverage"), 0 * res.output.sum()), None
+        aligned, x_t = _take(batch, x_t, rows)
+        res = res if len(rows) == len(batch) else res.take(rows)
+        released = self.released_area(aligned, x_t, ref, res)
+        text, fine = self.layer_losses(ref.layers, res.layers, self.positions(aligned), released)
         terms = {"text": text.sum() / len(batch), "fine": fine.sum() / len(batch), "coverage": released.mean()}
-        return terms, self.diffusion_share(released, rows, len(batch)) if released_only else None
+        return terms, self.diffusion_share(released, rows, len(batch)) if self.released_only else None
 
     @staticmethod
     def diffusion_share(released: Tensor, rows: Tensor, samples: int) -> Tensor:
@@ -106,6 +143,11 @@ class DualPathStage(NaiveStage):
         share[rows] = released / released.mean(dim=(2, 3), keepdim=True).clamp(min=0.05)
         return share
 
+    def aligned_rows(self, batch: Batch) -> Tensor:
+        """Indices of the samples that the reference path is needed for; none where nothing uses it."""
+        used = self.config.w_text or self.config.w_fine or self.released_only
+        return self.aligned(batch).nonzero().flatten() if used else batch.index.new_zeros(0)
+
     def aligned(self, batch: Batch) -> Tensor:
         """Which samples alignment acts on, bool [B]: by timestep, and by whether the caption was dropped."""
         timely = batch.t >= self.config.align_t_min
@@ -114,19 +156,16 @@ class DualPathStage(NaiveStage):
         return timely if self.config.align_uncond else timely & ~batch.dropped
 
     @torch.no_grad()
-    def reference_path(
-        self, batch: Batch, x_t: Tensor, output: Tensor, res: Sequence[LayerQK]
-    ) -> tuple[list[LayerQK], Tensor]:
-        """Q and K of the reference path, and the control map M̂ [B, 1, h, w]."""
-        with CrossAttentionTap(self.reference) as tap:
-            output_ref = self.reference(x_t, batch.t, batch.base).sample
+    def released_area(self, batch: Batch, x_t: Tensor, ref: Pass, res: Pass) -> Tensor:
+        """The control map M̂ [B, 1, h, w] of two paths; `soft` and `released` keep it to be looked at."""
+        output_ref = ref.output
         if self.config.soft_map == "text":
             untold = variants.text_states(self.unet, batch.base, batch.target, torch.zeros_like(batch.dropped))
             output_ref = self.unet(x_t, batch.t, untold).sample
-        eps_ref, eps_res = (self.diffusion.epsilon(made, x_t, batch.t) for made in (output_ref, output))
+        eps_ref, eps_res = (self.diffusion.epsilon(made, x_t, batch.t) for made in (output_ref, res.output))
         self.soft = sfcm.soft_map(eps_ref, eps_res, self.config.soft_scale)
-        self.released = self.control_map(batch, self.soft, res)
-        return tap.layers, self.released
+        self.released = self.control_map(batch, self.soft, res.layers)
+        return self.released
 
     def control_map(self, batch: Batch, soft: Tensor, res: Sequence[LayerQK]) -> Tensor:
         """M̂ [B, 1, h, w] from the soft map and the response path's attention; 0 for a dropped caption."""
@@ -170,3 +209,7 @@ class DualPathStage(NaiveStage):
             shared = shared | batch.shared_padding
         after_start = torch.arange(shared.shape[1], device=shared.device) > 0
         return torch.where(batch.dropped[:, None], after_start, shared)
+
+
+def _take(batch: Batch, x_t: Tensor, rows: Tensor) -> tuple[Batch, Tensor]:
+    return (batch, x_t) if len(rows) == len(batch) else (batch.map(lambda tensor: tensor[rows]), x_t[rows])

@@ -89,10 +89,16 @@ class NaiveStage(Stage):
         output: Tensor = self.unet(x_t, batch.t, text).sample
         return output
 
-    def diffusion_loss(self, output: Tensor, batch: Batch, share: Tensor | None = None) -> Tensor:
-        """L_diff of each sample [B], its places weighted by `share` [B, 1, h, w]."""
-        target = self.diffusion.target(batch.x0, batch.eps, batch.t)
-        loss = losses.diffusion_loss(output, target, share)
+    def diffusion_loss(
+        self, output: Tensor, batch: Batch, share: Tensor | None = None, goal: Tensor | None = None
+    ) -> Tensor:
+        """L_diff of each sample [B], its places weighted by `share` [B, 1, h, w].
+
+        goal: what the output shall be [B, C, h, w]; None is the image's own noise (or v, or x0).
+        """
+        if goal is None:
+            goal = self.diffusion.target(batch.x0, batch.eps, batch.t)
+        loss = losses.diffusion_loss(output, goal, share)
         if self.min_snr_gamma is None:
             return loss
         return loss * self.diffusion.min_snr_weight(batch.t, self.min_snr_gamma)

@@ -255,6 +255,36 @@ def test_alignment_acts_within_its_timesteps(make_stage: MakeStage) -> None:
     assert 0 < late.loss(batch)[1]["enh"] < stage.loss(batch)[1]["enh"]
 
 
+@pytest.mark.parametrize("aligns", [0.2, 0.0])
+def test_the_goal_may_be_what_the_target_text_changes(make_stage: MakeStage, aligns: float) -> None:
+    stage, prepared = make_stage(
+        diff_target="contrast", contrast_scale=1.5, w_text=aligns, w_fine=aligns, align_t_max=600
+    )
+    first, _ = make_stage()
+    batch = draw(prepared, size=6, dropout=0.3)
+    assert batch.dropped.any() and not batch.dropped.all()
+    x_t = stage.diffusion.add_noise(batch.x0, batch.eps, batch.t)
+    with torch.no_grad():
+        untold = stage.reference(x_t, batch.t, batch.base).sample
+        goal = untold + 1.5 * (
+            first.unet(x_t, batch.t, batch.complete).sample - first.unet(x_t, batch.t, batch.base).sample
+        )
+        output = stage.unet(x_t, batch.t, batch.complete).sample
+    torch.testing.assert_close(goal[batch.dropped], untold[batch.dropped])
+    loss, terms = stage.loss(batch)
+    torch.testing.assert_close(terms["diff"], (output - goal).square().mean())
+    loss.backward()
+    assert stage.contrast is not None
+    assert all(weight.grad is None for weight in stage.contrast.first.parameters())
+
+
+def test_without_a_stage_1_the_goal_is_the_original_models_own_response(make_stage: MakeStage) -> None:
+    stage, prepared = make_stage(from_stage1=False, diff_target="contrast")
+    assert stage.contrast is not None and stage.contrast.first is stage.reference
+    _, terms = stage.loss(draw(prepared))
+    assert terms["diff"] < 1e-10  # it starts there
+
+
 def test_dropped_captions_only_enter_the_diffusion_loss(make_stage: MakeStage) -> None:
     stage, prepared = make_stage()
     loss, terms = stage.loss(draw(prepared, dropout=1.0))
