@@ -3,38 +3,13 @@
 import os
 import shutil
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 
 from spf_bench.environment import PACKAGES, git_state, package_versions
 from spf_bench.errors import UserError
+from spf_bench.findings import Finding, State
 
 ROOM = 1 << 30  # bytes: originals, images, checkpoints and features of a few runs
-
-
-class State(StrEnum):
-    """What a finding means for a run."""
-
-    ok = "ok"
-    note = "note"
-    """Worth knowing; runs work."""
-    blocks = "blocks"
-    """No run can work."""
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One thing looked at."""
-
-    subject: str
-    """What was looked at."""
-    state: State
-    """What it means for a run."""
-    detail: str
-    """What was found."""
-    fix: str = ""
-    """The command that mends it."""
 
 
 def examine(runs: Path, suite: str = "world") -> list[Finding]:
@@ -42,7 +17,7 @@ def examine(runs: Path, suite: str = "world") -> list[Finding]:
     checks: list[Callable[[], Iterator[Finding]]] = [
         _packages,
         _device,
-        lambda: _weights(suite),
+        _paper if suite == "paper" else lambda: _weights(suite),
         _testsets,
         _methods,
         lambda: _folder(runs),
@@ -87,6 +62,12 @@ def _weights(suite: str) -> Iterator[Finding]:
             yield Finding(f"weights: {name}", State.blocks, f"{error.what}: {error.why}", error.fix)
 
 
+def _paper() -> Iterator[Finding]:
+    from spf_bench.doctor_paper import paper_findings
+
+    return paper_findings()
+
+
 def _testsets() -> Iterator[Finding]:
     from spf_bench import testset
 
@@ -103,10 +84,12 @@ def _testsets() -> Iterator[Finding]:
 
 def _methods() -> Iterator[Finding]:
     from spf_bench.method import discover
+    from spf_bench.metrics import plugins
 
     found = discover()
-    for name, reason in found.broken.items():
-        yield Finding(f"method: {name}", State.note, f"cannot be loaded: {reason}", "mend or uninstall the plug-in")
+    for kind, broken in (("method", found.broken), ("metric", plugins.discover().broken)):
+        for name, reason in broken.items():
+            yield Finding(f"{kind}: {name}", State.note, f"cannot be loaded: {reason}", "mend or uninstall the plug-in")
     if found.methods:
         yield Finding("methods", State.ok, ", ".join(found.methods))
     else:

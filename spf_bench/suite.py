@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -11,6 +11,9 @@ from spf_bench.triple import Category
 
 if TYPE_CHECKING:
     import numpy as np
+
+
+TRIAL = 8  # images: two batches of the trials' trainings
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +71,8 @@ class Suite(ABC):
     """Name of the test set used where none is asked for."""
     validation: ClassVar[str | None] = None
     """Name of the test set that settings may be chosen on; None where there is none."""
+    one_size: ClassVar[bool] = False
+    """Whether its judges read images of ``image_size`` alone."""
     judge_names: ClassVar[tuple[str, ...]]
     """Names of the networks only the metrics may use."""
     presets: ClassVar[dict[str, Preset]]
@@ -80,23 +85,41 @@ class Suite(ABC):
         return self.presets[name]
 
     @property
+    def trial(self) -> Preset:
+        """The least training budget: enough to see that a method trains, not that it learns."""
+        return replace(self.presets["default"], name="trial", samples=TRIAL)
+
+    @property
     @abstractmethod
     def pipeline(self) -> Path:
-        """Folder of the original model, loadable by ``StableDiffusionPipeline.from_pretrained``."""
+        """The original model: a folder in diffusers' layout, or a single file."""
 
     @property
     @abstractmethod
     def clip(self) -> Path:
-        """Folder of the CLIP a trainer may train against; never the judge's."""
+        """Folder of the CLIP a trainer may train against; where the judge is the same one, a second CLIP judges too."""
 
     @abstractmethod
     def judge(self, name: str) -> Path:
-        """Return the folder of one of the judges."""
+        """Return the folder or file of one of the judges."""
 
     @property
     def judges(self) -> dict[str, Path]:
-        """Folders of all judges, by name."""
+        """Folders or files of all judges, by name."""
         return {name: self.judge(name) for name in self.judge_names}
+
+    @property
+    def digests(self) -> dict[str, str]:
+        """SHA-256 of all judges, by name, and their precision: what scores depend on besides the images.
+
+        Raises:
+            UserError: Something that scoring needs is not here; all of it is named.
+        """
+        from spf_bench import precision
+        from spf_bench.store import folder_sha256
+
+        said = "" if precision.asked() == precision.EXACT else f" in {precision.asked()}"
+        return {name: folder_sha256(folder) + said for name, folder in self.judges.items()}
 
     @abstractmethod
     def trainset(self, seed: int, n: int) -> Sequence[TrainSample]:
@@ -105,6 +128,12 @@ class Suite(ABC):
     @abstractmethod
     def trainset_facts(self, seed: int, n: int) -> dict[str, Any]:
         """Return what decides the contents of ``trainset(seed, n)``, without making it."""
+
+    def go_together(self, phrases: Sequence[str], targets: Sequence[str]) -> bool:
+        """Say whether several targets may be asked of a base text, given by its phrases, without a contradiction."""
+        from spf_bench.captions.beside import go_together
+
+        return go_together(phrases, targets)
 
     @abstractmethod
     def metrics(self, device: str) -> list[Any]:
@@ -117,6 +146,7 @@ class WorldSuite(Suite):
     name = "world"
     title = "embedded portrait world"
     image_size = 64
+    one_size = True
     sampling = Sampling(scheduler="dpmsolver++2m", steps=15, guidance=4.0)
     testset = "world-v1"
     validation = "world-val"
@@ -125,6 +155,10 @@ class WorldSuite(Suite):
         "quick": Preset("quick", trainer="world-quick", samples=400),
         "default": Preset("default", trainer="world", samples=2400),
     }
+
+    @property
+    def trial(self) -> Preset:
+        return Preset("trial", trainer="world-trial", samples=TRIAL)
 
     @property
     def pipeline(self) -> Path:
@@ -159,6 +193,11 @@ class WorldSuite(Suite):
         drawing = [f"spf_bench.world.{part}" for part in ("portrait", "targets", "distributions")]
         return {"distribution": "custom", "seed": seed, "n": n, "code": code_sha256(*drawing)}
 
+    def go_together(self, phrases: Sequence[str], targets: Sequence[str]) -> bool:
+        from spf_bench.world.targets import go_together
+
+        return go_together(phrases, targets)
+
     def metrics(self, device: str) -> list[Any]:
         from spf_bench.metrics import for_suite
 
@@ -171,7 +210,13 @@ def _asset(name: str) -> Path:
     return folder(name)
 
 
-SUITES: dict[str, Callable[[], Suite]] = {"world": WorldSuite}
+def _paper() -> Suite:
+    from spf_bench.suite_paper import PaperSuite
+
+    return PaperSuite()
+
+
+SUITES: dict[str, Callable[[], Suite]] = {"world": WorldSuite, "paper": _paper}
 
 
 def get_suite(name: str) -> Suite:

@@ -7,18 +7,31 @@ from spf_bench.metrics.base import Metric, SetMetric
 
 
 def for_suite(name: str, device: str = "cpu") -> list[Metric | SetMetric]:
-    """Return a suite's metrics in the order of the tables, their networks loaded once each on ``device``.
+    """Return a suite's metrics and those of plug-ins, in the order of the tables, on ``device``.
+
+    Networks are loaded once each.
 
     Raises:
         UserError: Nobody knows the suite, or its networks are missing.
     """
-    suites: dict[str, Callable[[str], list[Metric | SetMetric]]] = {"world": _world}
+    suites: dict[str, Callable[[str], list[Metric | SetMetric]]] = {"world": _world, "paper": _paper}
     if name not in suites:
         raise unknown("suite", name, suites, "spf-bench run --help")
-    return suites[name](device)
+    from spf_bench.metrics.plugins import join
+
+    return join(name, device, suites[name](device))
+
+
+def _paper(device: str) -> list[Metric | SetMetric]:
+    from spf_bench.metrics.paper import paper_metrics
+
+    return paper_metrics(device)
 
 
 def _world(device: str) -> list[Metric | SetMetric]:
+    import torch
+
+    from spf_bench import precision
     from spf_bench.metrics.attributes import Reader
     from spf_bench.metrics.clip_encoder import ClipEncoder
     from spf_bench.metrics.clip_i import ClipI
@@ -32,12 +45,20 @@ def _world(device: str) -> list[Metric | SetMetric]:
     from spf_bench.metrics.mps import MPS, MPSEncoder
     from spf_bench.metrics.segcons import SegCons
     from spf_bench.metrics.world import JudgeEncoder, PartSegmenter
+    from spf_bench.store import folder_sha256
     from spf_bench.world.assets import folder
 
-    judge = JudgeEncoder.from_pretrained(folder("judge"), device)
-    clip = ClipEncoder.from_pretrained("judge_clip", folder("judge_clip"), device)
-    hps = ClipEncoder.from_pretrained("hps", folder("hps"), device)
-    mps = MPSEncoder.from_pretrained(folder("mps"), device)
+    dtype: torch.dtype = getattr(torch, precision.asked())
+
+    def look(name: str) -> ClipEncoder:
+        return ClipEncoder.from_pretrained(name, folder(name), device, digest(name), dtype)
+
+    def digest(name: str) -> str:
+        return precision.marked(folder_sha256(folder(name)))
+
+    judge = JudgeEncoder.from_pretrained(folder("judge"), device, digest("judge"), dtype)
+    clip, hps = look("judge_clip"), look("hps")
+    mps = MPSEncoder.from_pretrained(folder("mps"), device, digest("mps"), dtype)
     reader = Reader(judge)
     return [
         FID(judge),

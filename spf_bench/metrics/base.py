@@ -9,12 +9,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar, Self
 
 from torch import Tensor
 
 from spf_bench.metrics.features import Encoder, Features
 from spf_bench.triple import Triple
+
+if TYPE_CHECKING:
+    from spf_bench.metrics.plugins import Tools
 
 EMPTY: Mapping[str, str] = MappingProxyType({})
 
@@ -77,8 +80,21 @@ class Facts:
     """Licence of the weights behind it, in the paper's suite."""
     comparable: ClassVar[str]
     """How far its values may be set beside the published table."""
+    anchored: ClassVar[bool] = False
+    """Whether its values mean little by themselves, so that a run measures a floor and a ceiling beside them."""
+    of_target: ClassVar[bool] = False
+    """Whether it speaks of the target: left out where a track asks for none."""
     encoders: Sequence[Encoder] = ()
     """The networks it looks through, for the record of a run."""
+
+    @classmethod
+    def create(cls, tools: "Tools") -> Self:
+        """Return the metric of a plug-in, ready for one suite; one that needs a network overrides this.
+
+        Raises:
+            UserError: The suite has not got what it needs; runs then go on without it.
+        """
+        return cls()
 
 
 class Metric(Facts, ABC):

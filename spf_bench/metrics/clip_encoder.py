@@ -9,17 +9,24 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Protocol, Self
 
 import numpy as np
 import torch
 from PIL import Image as PILImage
 from torch import Tensor
 from torch.nn.functional import normalize
-from transformers import CLIPModel, CLIPTokenizer
+from transformers import CLIPModel, CLIPTokenizerFast
 
-from spf_bench.metrics.features import Image, Outputs
+from spf_bench.metrics.features import Encoder, Image, Outputs
 from spf_bench.store import folder_sha256
+
+
+class TextImageEncoder(Encoder, Protocol):
+    """A network that puts images and texts into one space: its output ``image`` is [B, D], unit vectors."""
+
+    def texts(self, texts: Sequence[str]) -> Tensor:
+        """Texts -> unit vectors [B, D]."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +62,10 @@ class Preprocess:
         return np.asarray(scaled.crop((left, top, left + self.size, top + self.size)))
 
 
+CLIP_224 = Preprocess(224, (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711))
+"""What OpenAI's models and those of OpenCLIP with the same statistics were trained with."""
+
+
 class ClipEncoder:
     """A CLIP that looks at images and reads texts; unit vectors, each text read once.
 
@@ -69,7 +80,7 @@ class ClipEncoder:
     compact = True
 
     def __init__(
-        self, name: str, model: CLIPModel, tokenizer: CLIPTokenizer, preprocess: Preprocess, digest: str = ""
+        self, name: str, model: CLIPModel, tokenizer: CLIPTokenizerFast, preprocess: Preprocess, digest: str = ""
     ) -> None:
         self.name, self.digest = name, digest
         self.model, self.tokenizer, self.preprocess = model.eval(), tokenizer, preprocess
@@ -77,18 +88,21 @@ class ClipEncoder:
         self._texts: dict[str, Tensor] = {}
 
     @classmethod
-    def from_pretrained(cls, name: str, folder: Path, device: str) -> Self:
-        """Load a Hugging Face CLIP folder with tokenizer and image processor, in float32."""
-        model = CLIPModel.from_pretrained(folder, dtype=torch.float32)
+    def from_pretrained(
+        cls, name: str, folder: Path, device: str, digest: str | None = None, dtype: torch.dtype = torch.float32
+    ) -> Self:
+        """Load a Hugging Face CLIP folder with tokenizer and image processor; computes in ``dtype``."""
+        model = CLIPModel.from_pretrained(folder, dtype=dtype)
         model.to(device)  # type: ignore[arg-type]  # transformers hides the signature of Module.to
-        tokenizer = CLIPTokenizer.from_pretrained(folder)
-        return cls(name, model, tokenizer, Preprocess.from_pretrained(folder), folder_sha256(folder))
+        tokenizer = CLIPTokenizerFast.from_pretrained(folder)
+        return cls(name, model, tokenizer, Preprocess.from_pretrained(folder), digest or folder_sha256(folder))
 
     @torch.inference_mode()
     def encode(self, images: Image) -> Outputs:
         """RGB images [B, H, W, 3] uint8 -> ``image`` [B, D], unit vectors."""
-        seen = self.model.vision_model(pixel_values=self.preprocess(images).to(self.device))
-        return {"image": normalize(self.model.visual_projection(seen.pooler_output), dim=-1)}
+        pixels = self.preprocess(images).to(self.device, self.model.dtype)
+        seen = self.model.vision_model(pixel_values=pixels)
+        return {"image": normalize(self.model.visual_projection(seen.pooler_output).float(), dim=-1)}
 
     @torch.inference_mode()
     def texts(self, texts: Sequence[str]) -> Tensor:
@@ -96,17 +110,21 @@ class ClipEncoder:
         new = [text for text in dict.fromkeys(texts) if text not in self._texts]
         if new:
             read = self.model.text_model(input_ids=tokenize(self.tokenizer, new).to(self.device))
-            vectors = normalize(self.model.text_projection(read.pooler_output), dim=-1)
+            vectors = normalize(self.model.text_projection(read.pooler_output).float(), dim=-1)
             self._texts.update(zip(new, vectors, strict=True))
         return torch.stack([self._texts[text] for text in texts])
 
 
-def tokenize(tokenizer: CLIPTokenizer, texts: Sequence[str]) -> Tensor:
+def tokenize(tokenizer: CLIPTokenizerFast, texts: Sequence[str]) -> Tensor:
     """Token ids [B, context] of texts, padded; a longer text is cut before its end token, with a warning."""
     context = tokenizer.model_max_length
-    lengths = [len(ids) for ids in tokenizer(list(texts), verbose=False)["input_ids"]]
-    long = [text for text, length in zip(texts, lengths, strict=True) if length > context]
-    if long:
-        warnings.warn(f"{len(long)} texts exceed the {context} tokens a scorer reads, e.g. {long[0]!r}", stacklevel=2)
+    warn_cut(texts, [len(ids) for ids in tokenizer(list(texts), verbose=False)["input_ids"]], context)
     ids = tokenizer(list(texts), padding="max_length", max_length=context, truncation=True, return_tensors="pt")
     return ids["input_ids"]
+
+
+def warn_cut(texts: Sequence[str], lengths: Sequence[int], context: int) -> None:
+    """Warn of texts with more tokens, counted with their marks, than a scorer reads."""
+    long = [text for text, length in zip(texts, lengths, strict=True) if length > context]
+    if long:
+        warnings.warn(f"{len(long)} texts exceed the {context} tokens a scorer reads, e.g. {long[0]!r}", stacklevel=3)

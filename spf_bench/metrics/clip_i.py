@@ -9,7 +9,7 @@ does not name its own.
 from torch import Tensor
 
 from spf_bench.metrics.base import Batch, Group, Metric
-from spf_bench.metrics.clip_encoder import ClipEncoder
+from spf_bench.metrics.clip_encoder import TextImageEncoder
 
 
 class ClipI(Metric):
@@ -21,7 +21,7 @@ class ClipI(Metric):
     licence = "MIT"
     comparable = "only with the same CLIP; the published one is unnamed"
 
-    def __init__(self, encoder: ClipEncoder) -> None:
+    def __init__(self, encoder: TextImageEncoder) -> None:
         self.encoders = (encoder,)
 
     def score(self, batch: Batch) -> dict[str, Tensor]:

@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from spf_bench.metrics.base import Batch, Group, Metric
-from spf_bench.metrics.clip_encoder import ClipEncoder
+from spf_bench.metrics.clip_encoder import TextImageEncoder
 
 
 class ClipT(Metric):
@@ -28,13 +28,14 @@ class ClipT(Metric):
     source = "arXiv:2103.00020"
     licence = "MIT"
     comparable = "only with the same CLIP and text; the published ones are unnamed"
+    of_target = True
     secondary: ClassVar[Mapping[str, str]] = {
         "clip_t_full": "CLIP-T with the complete text",
         "clip_d": "cosine of the image's change from the original with the text's from base to complete",
     }
     nan_means: ClassVar[Mapping[str, str]] = {"clip_d": "the image did not change: no direction"}
 
-    def __init__(self, encoder: ClipEncoder) -> None:
+    def __init__(self, encoder: TextImageEncoder) -> None:
         self.encoder = encoder
         self.encoders = (encoder,)
 

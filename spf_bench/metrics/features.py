@@ -5,9 +5,9 @@ value.
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import MutableMapping, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -17,7 +17,8 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from spf_bench.errors import UserError
-from spf_bench.store import write_atomic
+from spf_bench.metrics.row_files import RowFiles
+from spf_bench.store import code_sha256, digest, write_atomic
 
 Image = NDArray[np.uint8]
 Outputs = dict[str, Tensor]
@@ -46,43 +47,58 @@ class Encoder(Protocol):
         """Look at RGB images [B, H, W, 3] uint8; each output has the batch first."""
 
 
+@runtime_checkable
+class Bulky(Protocol):
+    """An encoder that is slow enough for its large outputs to be kept as well, a file for each original."""
+
+    bulky: bool
+    """Always true; encoders that are not bulky do not say so."""
+
+
 class FeatureStore:
     """Features of original portraits on disk: one safetensors file per network, keyed by the image's pixels.
 
-    A file's name holds the digest of the weights, so other weights never read it.
+    A file is named by a hash of the weights and of the code around them, so that neither other weights nor another way
+    of preparing images ever read it. Bulky encoders have a folder.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._known: dict[Path, dict[str, Outputs]] = {}
+        self._known: dict[Path, MutableMapping[str, Outputs]] = {}
         self._grown: set[Path] = set()
 
-    def of(self, encoder: Encoder) -> dict[str, Outputs]:
+    def keeps(self, encoder: Encoder) -> bool:
+        """Return whether the encoder's outputs are worth keeping; others are computed anew each time."""
+        return encoder.compact or isinstance(encoder, Bulky)
+
+    def of(self, encoder: Encoder) -> MutableMapping[str, Outputs]:
         """Return what is known of an encoder's view: image hash -> output name -> tensor."""
         path = self._path(encoder)
         if path not in self._known:
-            self._known[path] = _read(path) if path.exists() else {}
+            one_file = _read(path) if path.is_file() else {}
+            self._known[path] = RowFiles(path.with_suffix("")) if isinstance(encoder, Bulky) else one_file
         return self._known[path]
 
     def add(self, encoder: Encoder, images: "Features") -> None:
-        """Keep what a compact encoder saw in ``images``; other encoders are computed anew each time."""
+        """Keep what an encoder saw in ``images``, if it is worth it."""
         known = self.of(encoder)
         rows = [(i, name) for i, name in enumerate(images.hashes) if name not in known]
-        if encoder.compact and rows:
+        if self.keeps(encoder) and rows:
             seen = {key: value.cpu() for key, value in images.of(encoder).items()}
             known.update({name: {key: value[i].clone() for key, value in seen.items()} for i, name in rows})
-            self._grown.add(self._path(encoder))
+            self._grown.update(() if isinstance(encoder, Bulky) else (self._path(encoder),))
 
     def save(self) -> None:
         """Write what was added, each file in one step."""
         for path in sorted(self._grown):
-            known = self._known[path]
+            beside = _read(path) if path.is_file() else {}  # what another process has added since
+            known = {**beside, **self._known[path]}
             tensors = {f"{name}.{key}": value for name, outputs in known.items() for key, value in outputs.items()}
             write_atomic(path, lambda part, tensors=tensors: save_file(tensors, part))  # type: ignore[misc]
         self._grown.clear()
 
     def _path(self, encoder: Encoder) -> Path:
-        return self.folder / f"{encoder.name}-{encoder.digest[:12]}.safetensors"
+        return self.folder / f"{encoder.name}-{digest([encoder.digest, _code(encoder)])}.safetensors"
 
 
 class Images:
@@ -106,13 +122,13 @@ class Images:
         return self._seen[encoder.name]
 
     def _look(self, encoder: Encoder) -> Outputs:
-        known = self._store.of(encoder) if self._store and encoder.compact else {}
+        known = self._store.of(encoder) if self._store and self._store.keeps(encoder) else {}
         new = [i for i, name in enumerate(self.hashes) if name not in known]
         fresh = encoder.encode(self._pixels[new]) if new else {}
         if len(new) == len(self.hashes):
             return fresh
-        views = known | {self.hashes[i]: {key: value[row] for key, value in fresh.items()} for row, i in enumerate(new)}
-        rows = [views[name] for name in self.hashes]
+        seen = {self.hashes[i]: {key: value[row] for key, value in fresh.items()} for row, i in enumerate(new)}
+        rows = [seen[name] if name in seen else known[name] for name in self.hashes]
         return {key: torch.stack([row[key].to(encoder.device) for row in rows]) for key in rows[0]}
 
 
@@ -154,6 +170,14 @@ def pair(
 def pixel_hash(image: Image) -> str:
     """Return the SHA-256 of an image's size and pixels as hex digits."""
     return hashlib.sha256(repr(image.shape).encode() + np.ascontiguousarray(image).tobytes()).hexdigest()
+
+
+def _code(encoder: Encoder) -> str:
+    """Return the hash of the module that defines an encoder; of one that cannot be found again, nothing."""
+    try:
+        return code_sha256(type(encoder).__module__)
+    except (ModuleNotFoundError, ValueError, SyntaxError, OSError):
+        return ""
 
 
 def _read(path: Path) -> dict[str, Outputs]:

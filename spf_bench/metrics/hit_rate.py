@@ -14,13 +14,17 @@ from spf_bench.world.targets import by_phrase
 
 
 class HitRate(Metric):
-    """100 where the judge reads every attribute the target sets from the customised image, else 0."""
+    """100 where the judge reads every attribute the target sets from the customised image, else 0.
+
+    Of several targets all must have come.
+    """
 
     key, title, group = "hit_rate", "Hit %", Group.world
     higher_is_better, bounds, decimals = True, (0.0, 100.0), 1
     source = "spf-bench, docs/decisions.md"
     licence = "as this repository"
     comparable = "no: read from known attributes of the world"
+    of_target = True
 
     def __init__(self, reader: Reader) -> None:
         self.reader = reader
@@ -29,9 +33,9 @@ class HitRate(Metric):
     def score(self, batch: Batch) -> dict[str, Tensor]:
         """Return 0 or 100 for each pair [B]."""
         readings = self.reader.read(batch.custom)
-        wanted = [by_phrase(phrase).sets for phrase in batch.targets]
+        wanted = [[by_phrase(target).sets for target in triple.targets] for triple in batch.triples]
         hits = [
-            all(reading[field] == value for field, value in sets.items())
-            for reading, sets in zip(readings, wanted, strict=True)
+            all(reading[field] == value for sets in told for field, value in sets.items())
+            for reading, told in zip(readings, wanted, strict=True)
         ]
         return {self.key: 100.0 * torch.tensor(hits, dtype=torch.float64)}

@@ -10,11 +10,11 @@ from torch import Tensor
 
 from spf_bench.metrics.attributes import Reader
 from spf_bench.metrics.base import Batch, Group, Metric
-from spf_bench.world.targets import by_phrase, unrelated
+from spf_bench.world.targets import all_unrelated, by_phrase
 
 
 class Kept(Metric):
-    """Share of the attributes unrelated to the target that the judge reads alike from both images.
+    """Share of the attributes unrelated to the targets that the judge reads alike from both images.
 
     The original is read too, not looked up: what counts is a change, not whether the original model
     followed its text.
@@ -32,8 +32,9 @@ class Kept(Metric):
 
     def score(self, batch: Batch) -> dict[str, Tensor]:
         """Return percentages [B]."""
-        rows = zip(self.reader.read(batch.original), self.reader.read(batch.custom), batch.targets, strict=True)
-        shares = [share_kept(before, after, unrelated(by_phrase(target))) for before, after, target in rows]
+        left = [all_unrelated(map(by_phrase, triple.targets)) for triple in batch.triples]
+        rows = zip(self.reader.read(batch.original), self.reader.read(batch.custom), left, strict=True)
+        shares = [share_kept(before, after, fields) for before, after, fields in rows]
         return {self.key: 100.0 * torch.tensor(shares, dtype=torch.float64)}
 
 

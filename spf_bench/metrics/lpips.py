@@ -1,9 +1,9 @@
 """LPIPS: distance between two images in the feature maps of a network.
 
-Paper: Zhang et al., arXiv:1801.03924. Weights: AlexNet (torchvision) with the authors' linear heads v0.1
-(BSD-2-Clause) in the paper suite; the attribute judge's stages with uniform heads in the world. Range: 0 to
-about 1, lower is better; an image with itself has 0. Values depend on network, heads and image size: only
-those of AlexNet with v0.1 heads at 512 px may be set beside a published table.
+Paper: Zhang et al., arXiv:1801.03924. Weights: AlexNet, or VGG-16 on request, with the authors' linear heads
+v0.1 (BSD) in the paper suite (``spf_bench.metrics.lpips_trunk``); the attribute judge's stages with uniform heads
+in the world. Range: 0 to about 1, lower is better; an image with itself has 0. Values depend on network, heads and
+image size: only those of AlexNet with v0.1 heads at 512 px may be set beside a published table.
 """
 
 from collections.abc import Sequence
@@ -40,6 +40,12 @@ class LPIPS(Metric):
         names = sorted(name for name in sides[0] if name.startswith("stage"))
         original, custom = ([side[name] for name in names] for side in sides)
         return {self.key: distance(original, custom, self.heads)}
+
+
+class LPIPSVGG(LPIPS):
+    """LPIPS over VGG-16, as papers that optimise it report it."""
+
+    key, title = "lpips_vgg", "LPIPS (VGG)"
 
 
 def distance(a: Sequence[Tensor], b: Sequence[Tensor], heads: Sequence[Tensor] | None = None) -> Tensor:

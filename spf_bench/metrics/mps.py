@@ -4,6 +4,8 @@ Paper: Zhang et al., CVPR 2024, arXiv:2405.14705. Weights: the overall checkpoin
 the paper suite; the same network, small and trained on synthetic preferences, in the world. Range: at most
 the CLIP's logit scale (100) either way, published raw values 5 to 15, higher is better. The published
 table's .67 to 1.49 cannot be this score as it stands, nor the probability derived from it: not comparable.
+A text token counts as visible from .3 of its text's best match with the aspects on, as in the authors'
+evaluation scripts (their README path has .01), and each text by itself, where they divide by the batch's best.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,12 +14,13 @@ from typing import ClassVar, Self
 
 import torch
 from torch import Tensor
-from transformers import CLIPTokenizer
+from transformers import CLIPTokenizerFast
 
 from spf_bench.metrics.base import Batch, Group, Metric
-from spf_bench.metrics.clip_encoder import Preprocess, tokenize
+from spf_bench.metrics.clip_encoder import CLIP_224, Preprocess, tokenize
 from spf_bench.metrics.features import Image, Outputs
 from spf_bench.metrics.mps_model import MPSConfig, MPSModel
+from spf_bench.metrics.mps_released import load_released
 from spf_bench.store import folder_sha256
 
 __all__ = ["MPS", "MPSConfig", "MPSEncoder", "MPSModel"]
@@ -29,21 +32,36 @@ class MPSEncoder:
     name = "mps"
     compact = False
 
-    def __init__(self, model: MPSModel, tokenizer: CLIPTokenizer, preprocess: Preprocess, digest: str = "") -> None:
+    def __init__(self, model: MPSModel, tokenizer: CLIPTokenizerFast, preprocess: Preprocess, digest: str = "") -> None:
         self.model, self.tokenizer, self.preprocess, self.digest = model.eval(), tokenizer, preprocess, digest
         self.device = model.model.device
 
     @classmethod
-    def from_pretrained(cls, folder: Path, device: str) -> Self:
-        """Load a folder with the network, tokenizer and image processor, in float32."""
-        tokenizer = CLIPTokenizer.from_pretrained(folder)
-        model = MPSModel.from_pretrained(folder).to(device)
-        return cls(model, tokenizer, Preprocess.from_pretrained(folder), folder_sha256(folder))
+    def from_pretrained(
+        cls, folder: Path, device: str, digest: str | None = None, dtype: torch.dtype = torch.float32
+    ) -> Self:
+        """Load a folder with the network, tokenizer and image processor; computes in ``dtype``."""
+        tokenizer = CLIPTokenizerFast.from_pretrained(folder)
+        model = MPSModel.from_pretrained(folder).to(device, dtype)
+        return cls(model, tokenizer, Preprocess.from_pretrained(folder), digest or folder_sha256(folder))
+
+    @classmethod
+    def from_weights(
+        cls, path: Path, tokenizer: Path, device: str, digest: str, dtype: torch.dtype = torch.float32
+    ) -> Self:
+        """Load the released state dict, and the tokenizer of a folder of OpenAI's CLIP, which is CLIP-H's too.
+
+        Raises:
+            UserError: The file is of another network.
+        """
+        model = load_released(path).to(device, dtype)
+        return cls(model, CLIPTokenizerFast.from_pretrained(tokenizer), CLIP_224, digest)
 
     @torch.inference_mode()
     def encode(self, images: Image) -> Outputs:
         """RGB images [B, H, W, 3] uint8 -> ``tokens`` [B, N, D]."""
-        return {"tokens": self.model.encode_image(self.preprocess(images).to(self.device))}
+        pixels = self.preprocess(images).to(self.device, self.model.model.dtype)
+        return {"tokens": self.model.encode_image(pixels)}
 
     @torch.inference_mode()
     def match(self, images: Sequence[Tensor], texts: Sequence[str]) -> list[Tensor]:
@@ -51,7 +69,7 @@ class MPSEncoder:
         text, pooled = self.model.encode_text(tokenize(self.tokenizer, texts).to(self.device))
         condition = tokenize(self.tokenizer, [self.model.config.condition]).to(self.device)
         aspects, _ = self.model.encode_text(condition)
-        return [self.model.match(image, text, pooled, aspects) for image in images]
+        return [self.model.match(image, text, pooled, aspects).float() for image in images]
 
 
 class MPS(Metric):

@@ -3,7 +3,8 @@
 Paper: named without a formula in arXiv:2504.00396, which cites Segment Anything (Kirillov et al.,
 arXiv:2304.02643); this is spf-bench's reading, `segcons_v1`. Weights: SAM ViT-H (Apache-2.0) in the paper
 suite, the attribute judge's part map in the world. Range: 0 to 100, higher is better; an image with itself
-has 100. Not comparable with any published table: the formula behind those numbers is unknown.
+has 100. Not comparable with any published table: the formula behind those numbers is unknown. Read it between two
+anchors (``spf_bench.metrics.segcons_anchors``): another seed of the same text, and the original after JPEG.
 
 A fixed grid of points prompts both images. In the original each point gives its best mask, kept where the
 segmenter is sure of it and it repeats no better one. The same point in the customised image gives masks of
@@ -61,6 +62,7 @@ class SegCons(Metric):
     source = "spf-bench's segcons_v1 over arXiv:2304.02643"
     licence = "Apache-2.0"
     comparable = "no: the published formula is unknown"
+    anchored = True
     secondary: ClassVar[Mapping[str, str]] = {
         "seg_cons_uniform": "Seg-Cons with all regions weighing alike",
         "seg_cons_area": "Seg-Cons with regions weighing their area",
@@ -106,14 +108,20 @@ def references(proposals: Proposals) -> tuple[Tensor, Tensor]:
     rows = torch.arange(len(best), device=best.device)
     masks, iou = proposals.masks[rows, best], proposals.iou[rows, best]
     sure = (iou >= MIN_IOU) & (proposals.stability[rows, best] >= MIN_STABILITY)
-    order = [int(i) for i in iou.argsort(descending=True, stable=True) if sure[i]]
-    overlap = mask_iou(masks, masks)
-    kept: list[int] = []
-    for i in order:
-        if all(overlap[i, j] <= MAX_OVERLAP for j in kept):
-            kept.append(i)
-    index = torch.tensor(kept, dtype=torch.long, device=best.device)
+    candidates = sure.nonzero().squeeze(1)
+    order = candidates[iou[candidates].argsort(descending=True, stable=True)]
+    index = order[distinct(mask_iou(masks[order], masks[order]))]
     return index, masks[index]
+
+
+def distinct(overlap: Tensor) -> Tensor:
+    """Return the indices [R] of masks, given best first with their overlaps [K, K], that repeat none kept before."""
+    repeats = (overlap > MAX_OVERLAP).cpu()
+    kept: list[int] = []
+    for i, row in enumerate(repeats):
+        if not row[kept].any():
+            kept.append(i)
+    return torch.tensor(kept, dtype=torch.long, device=overlap.device)
 
 
 def found_again(masks: Tensor, candidates: Tensor) -> Tensor:

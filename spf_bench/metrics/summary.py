@@ -8,7 +8,7 @@ import pandas as pd
 from torch import Tensor
 
 from spf_bench.metrics.base import Metric, SetMetric
-from spf_bench.score import Scores
+from spf_bench.score import Scores, numbers
 from spf_bench.stats import bootstrap, jackknife
 
 ALL = "all"
@@ -21,7 +21,7 @@ class Summary:
     column: str
     """Key of the metric, or one of its secondary columns."""
     category: str
-    """A category's name, or ``all``."""
+    """The name of a category, or of a step of a sequence, or ``all``."""
     n: int
     """Test cases measured."""
     missing: int
@@ -48,11 +48,12 @@ def summarise(scores: Scores, metrics: Sequence[Metric | SetMetric]) -> list[Sum
 def _group(
     category: str, rows: pd.DataFrame, scores: Scores, metrics: Sequence[Metric | SetMetric]
 ) -> Iterator[Summary]:
-    estimates = bootstrap(rows.drop(columns="category"))
+    origin = rows.get("origin")
+    estimates = bootstrap(numbers(rows), clusters=origin)
     for metric in metrics:
         if isinstance(metric, SetMetric):
             kept = scores.table.index.isin(rows.index)
-            yield _set(category, metric, {k: v[kept] for k, v in scores.features.items()})
+            yield _set(category, metric, {k: v[kept] for k, v in scores.features.items()}, origin)
             continue
         for column in (metric.key, *metric.secondary):
             estimate = estimates[column]
@@ -63,11 +64,12 @@ def _group(
             yield Summary(column, category, estimate.n, missing, value, low, high, note)
 
 
-def _set(category: str, metric: SetMetric, features: Mapping[str, Tensor]) -> Summary:
+def _set(category: str, metric: SetMetric, features: Mapping[str, Tensor], origin: "pd.Series[str] | None") -> Summary:
     original, custom = features[f"{metric.key}.original"], features[f"{metric.key}.custom"]
     n = len(original)
     whole = metric.compare(original, custom)
-    ends = jackknife(lambda rows: metric.compare(original[rows], custom[rows]).value, n)
+    clusters = None if origin is None else origin.tolist()
+    ends = jackknife(lambda rows: metric.compare(original[rows], custom[rows]).value, n, clusters=clusters)
     low, high = map(_plain, np.clip(ends, *metric.bounds))
     value = _plain(whole.value)
     measured = 0 if value is None else n

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from spf_bench.metrics.attributes import PREFIX
+from spf_bench.metrics.compute import precision
 from spf_bench.metrics.features import Encoder, Image, Outputs
 from spf_bench.metrics.segcons import Proposals
 from spf_bench.store import folder_sha256
@@ -25,32 +26,37 @@ class JudgeEncoder:
     Args:
         model: Takes images [B, 3, H, W] in [-1, 1].
         digest: SHA-256 of the weights.
+        dtype: What the network computes in; its outputs are float32.
     """
 
     name = "judge"
     compact = False  # its maps are larger on disk than they are slow to compute
 
-    def __init__(self, model: Judge, digest: str = "") -> None:
-        self.model, self.digest = model.eval(), digest
+    def __init__(self, model: Judge, digest: str = "", dtype: torch.dtype = torch.float32) -> None:
+        self.model, self.digest, self.dtype = model.eval(), digest, dtype
         self.device = next(model.parameters()).device
 
     @classmethod
-    def from_pretrained(cls, folder: Path, device: str) -> Self:
-        """Load the judge's folder, in float32."""
-        return cls(Judge.from_pretrained(folder).to(device), folder_sha256(folder))
+    def from_pretrained(
+        cls, folder: Path, device: str, digest: str | None = None, dtype: torch.dtype = torch.float32
+    ) -> Self:
+        """Load the judge's folder."""
+        return cls(Judge.from_pretrained(folder).to(device), digest or folder_sha256(folder), dtype)
 
     @torch.inference_mode()
     def encode(self, images: Image) -> Outputs:
         """RGB images [B, H, W, 3] uint8 -> pooled, identity, parts, stage<i> and attribute.<field>."""
         pixels = torch.tensor(images, device=self.device).permute(0, 3, 1, 2).float() / 127.5 - 1
-        seen = self.model(pixels)
-        return {
+        with precision(self.device, self.dtype):
+            seen = self.model(pixels)
+        outputs = {
             "pooled": seen.pooled,
             "identity": seen.identity,
             "parts": seen.parts,
             **{f"stage{i}": stage for i, stage in enumerate(seen.stages)},
             **{PREFIX + field: logits for field, logits in seen.attributes.items()},
         }
+        return {name: value.float() for name, value in outputs.items()}
 
 
 class PartSegmenter:

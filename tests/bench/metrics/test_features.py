@@ -74,3 +74,20 @@ def test_maps_are_not_stored(tmp_path):
     store.add(encoder, batch([picture(0)], [picture(1)]).original)
     store.save()
     assert not list(tmp_path.iterdir())
+
+
+def test_store_is_not_read_by_other_code(tmp_path, monkeypatch):
+    images, encoder, store = noise_pictures(2), Colours(), FeatureStore(tmp_path)
+    store.add(encoder, batch(images, images).original)
+    store.save()
+    monkeypatch.setattr("spf_bench.metrics.features.code_sha256", lambda module: f"{module}, changed")
+    assert not FeatureStore(tmp_path).of(encoder)
+
+
+def test_two_processes_lose_nothing_of_each_other(tmp_path):
+    encoder, stores = Colours(), [FeatureStore(tmp_path) for _ in range(2)]
+    for seed, store in enumerate(stores):
+        store.add(encoder, batch(noise_pictures(2, seed=seed), noise_pictures(2, seed=seed), store=store).original)
+    for store in stores:
+        store.save()
+    assert len(FeatureStore(tmp_path).of(encoder)) == 4

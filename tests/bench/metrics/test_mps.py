@@ -1,15 +1,19 @@
 """The MPS network: its size, its mask, and that a score is nobody else's business."""
 
 import math
+import re
 
 import numpy as np
 import pytest
 import torch
 
+from spf_bench.errors import UserError
 from spf_bench.metrics.clip_encoder import tokenize
 from spf_bench.metrics.cross_modal import CrossAttention, CrossModel, ParallelBlock, rotary_angles, rotate
 from spf_bench.metrics.mps import MPS, MPSEncoder, MPSModel
-from spf_bench.metrics.mps_model import visible_tokens
+from spf_bench.metrics.mps_model import MPSConfig, visible_tokens
+from spf_bench.metrics.mps_released import CLIP_H, load_released
+from spf_bench.metrics.mps_released import published_names as names_here
 from tests.bench.metrics.conftest import CONDITION
 from tests.bench.metrics.stand_ins import batch, noise_pictures
 
@@ -163,3 +167,64 @@ def test_saves_and_loads_in_half_precision(encoder, tmp_path):
     with torch.no_grad():
         half, full = (model(pixels, ids, condition) for model in (again, encoder.model))
     torch.testing.assert_close(half, full, atol=0.2, rtol=0)
+
+
+def released(model: MPSModel) -> dict[str, torch.Tensor]:
+    """The network's state dict under the released file's names, with what else that file holds."""
+    state = {}
+    for name, value in model.state_dict().items():
+        number = re.match(r"(cross_model\.layers\.\d\.\d\.)(.*)", name)
+        state[f"{number[1]}fn.{number[2]}" if number else name] = value
+    for name in [name for name in state if name.endswith("fn.norm.weight")]:
+        state[name.replace("weight", "bias")] = torch.zeros_like(state[name])
+        state[name.replace("norm.weight", "rotary_emb.inv_freq")] = torch.ones(4)
+    return state | {"model.text_model.embeddings.position_ids": torch.arange(40)[None]}
+
+
+def test_the_released_file_loads_and_scores_alike(encoder, tmp_path):
+    torch.save(released(encoder.model), tmp_path / "MPS_overall.pth")
+    again = load_released(tmp_path / "MPS_overall.pth", encoder.model.config)
+    pixels = encoder.preprocess(np.stack(noise_pictures(3)))
+    ids, condition = (tokenize(encoder.tokenizer, texts) for texts in (TEXTS, [CONDITION]))
+    with torch.no_grad():
+        assert torch.equal(again(pixels, ids, condition), encoder.model(pixels, ids, condition))
+
+
+def test_a_file_of_another_network_is_refused(encoder, tmp_path):
+    state = released(encoder.model)
+    biased = next(name for name in state if name.endswith("fn.norm.bias"))
+    torch.save(state | {biased: torch.ones_like(state[biased])}, tmp_path / "biased.pth")
+    torch.save({name: value for name, value in state.items() if "to_kv" not in name}, tmp_path / "half.pth")
+    for name in ("biased.pth", "half.pth"):
+        with pytest.raises(UserError, match="another network"):
+            load_released(tmp_path / name, encoder.model.config)
+
+
+def published_names() -> set[str]:
+    """The released file's names, written out from the authors' architecture."""
+    kinds = ("weight", "bias")
+    cross = ("norm.weight", "norm.bias", "to_q.weight", "to_kv.weight", "to_out.weight", "ff.0.weight", "ff.2.weight")
+    own = ("norm.weight", "norm.bias", "rotary_emb.inv_freq", "fused_attn_ff_proj.weight", "attn_out.weight")
+    names = {f"cross_model.layers.{i}.0.fn.{part}" for i in range(4) for part in cross}
+    names |= {f"cross_model.layers.{i}.1.fn.{part}" for i in range(4) for part in (*own, "ff_out.1.weight")}
+    layer = [f"self_attn.{part}_proj" for part in ("q", "k", "v", "out")]
+    layer += ["layer_norm1", "layer_norm2", "mlp.fc1", "mlp.fc2"]
+    for tower, depth in (("text", 24), ("vision", 32)):
+        inside = f"model.{tower}_model"
+        names |= {f"{inside}.encoder.layers.{i}.{part}.{k}" for i in range(depth) for part in layer for k in kinds}
+        names |= {f"{inside}.embeddings.position_ids", f"{inside}.embeddings.position_embedding.weight"}
+    names |= {f"model.vision_model.{norm}.{k}" for norm in ("pre_layrnorm", "post_layernorm") for k in kinds}
+    names |= {f"model.text_model.final_layer_norm.{k}" for k in kinds}
+    names |= {"model.text_model.embeddings.token_embedding.weight", "model.vision_model.embeddings.class_embedding"}
+    names |= {"model.vision_model.embeddings.patch_embedding.weight", "model.logit_scale"}
+    return names | {"model.visual_projection.weight", "model.text_projection.weight"}
+
+
+def test_full_size_has_the_published_names_and_shapes(tmp_path):
+    with torch.device("meta"):
+        model = MPSModel(MPSConfig(CLIP_H))
+    nothing = dict.fromkeys(published_names(), torch.zeros(1))
+    assert set(model.state_dict()) == set(names_here(nothing, tmp_path))
+    assert sum(parameter.numel() for parameter in model.parameters()) == 986_109_441 + 118_497_280
+    assert model.model.vision_model.embeddings.position_embedding.weight.shape == (257, 1280)
+    assert model.model.text_model.embeddings.position_embedding.weight.shape == (77, 1024)

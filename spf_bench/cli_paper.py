@@ -1,0 +1,49 @@
+"""Options of the paper suite: each is also a variable, so that every command and every worker process sees it."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+PANEL = "The paper suite"
+
+
+def _kept_in(variable: str) -> Callable[[Any], Any]:
+    """Return a callback that makes an option's value the variable's, which is where the suite reads it."""
+
+    def keep(value: Any) -> Any:
+        if value is not None:
+            os.environ[variable] = str(value)
+        return value
+
+    return keep
+
+
+def _option(name: str, variable: str, help: str, metavar: str) -> Any:
+    return typer.Option(
+        name, help=help, metavar=metavar, envvar=variable, callback=_kept_in(variable), rich_help_panel=PANEL
+    )
+
+
+Base = Annotated[
+    str | None,
+    _option("--base", "SPF_BENCH_BASE", "Base model: a folder, a single file, or owner/name on the Hub.", "MODEL"),
+]
+Trainset = Annotated[
+    Path | None,
+    _option("--trainset", "SPF_BENCH_TRAINSET", "Portraits to train on: a folder with metadata.jsonl.", "DIR"),
+]
+WeightsDir = Annotated[
+    Path | None,
+    _option("--weights-dir", "SPF_BENCH_WEIGHTS", "Folder of all weights, instead of HF_HOME and TORCH_HOME.", "DIR"),
+]
+Also = Annotated[
+    str | None,
+    _option("--also", "SPF_BENCH_METRICS", "Metrics on request, e.g. lpips_vgg,fd_dinov2,hps_v20.", "METRIC,..."),
+]
+Precision = Annotated[
+    str | None,
+    _option("--precision", "SPF_BENCH_PRECISION", "What judges compute in: float32 or bfloat16.", "TYPE"),
+]

@@ -1,0 +1,67 @@
+"""The two ends between which a Seg-Cons may be read.
+
+No image of a method can be expected above the ceiling, the original after JPEG, nor a useful one below the floor,
+another seed of the same text: what a segmenter calls consistent about two pictures with nothing in common but
+their words.
+"""
+
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from PIL import Image as PILImage
+
+from spf_bench.metrics.base import Batch, Metric
+from spf_bench.metrics.features import Features, FeatureStore, Image, pair
+from spf_bench.triple import Triple
+
+QUALITY = 90
+
+
+@dataclass(frozen=True)
+class Anchors:
+    """Mean scores of images that no method made."""
+
+    floor: float | None
+    """Original against another seed of the same text; None where none was made."""
+    ceiling: float | None
+    """Original against itself after JPEG of quality 90; None where no pair could be measured."""
+    n: int
+    """Originals behind each."""
+
+
+def anchors(
+    metric: Metric,
+    triples: Sequence[Triple],
+    originals: Sequence[Image],
+    others: Sequence[Image] | None = None,
+    store: FeatureStore | None = None,
+) -> Anchors:
+    """Measure the anchors of a pairwise metric on some originals.
+
+    Args:
+        metric: Its headline is measured.
+        triples: One per original.
+        originals: RGB [H, W, 3] uint8.
+        others: For each original the same text under another seed; None leaves the floor out.
+        store: Features of originals that are known.
+    """
+    low = None if others is None else _mean(metric, triples, pair(originals, others, store))
+    high = _mean(metric, triples, pair(originals, [after_jpeg(image) for image in originals], store))
+    return Anchors(low, high, len(originals))
+
+
+def after_jpeg(image: Image, quality: int = QUALITY) -> Image:
+    """Return an RGB image [H, W, 3] uint8 as it is after a JPEG file of that quality."""
+    buffer = io.BytesIO()
+    PILImage.fromarray(image).save(buffer, "JPEG", quality=quality)
+    return np.asarray(PILImage.open(buffer).convert("RGB"))
+
+
+@torch.inference_mode()
+def _mean(metric: Metric, triples: Sequence[Triple], sides: tuple[Features, Features]) -> float | None:
+    values = metric.score(Batch(triples, *sides))[metric.key].double()
+    known = values[values.isfinite()]
+    return float(known.mean()) if len(known) else None

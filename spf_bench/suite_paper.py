@@ -1,0 +1,95 @@
+"""The paper's setting: a Stable Diffusion 1.5 of 512 pixels, published judges, the user's own training portraits."""
+
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any, ClassVar
+
+from spf_bench import weights
+from spf_bench.errors import UserError
+from spf_bench.paper import TRAINSET, Settings
+from spf_bench.portraits import Portraits
+from spf_bench.store import digest
+from spf_bench.suite import Preset, Sampling, Suite, TrainSample
+from spf_bench.weights.base import base_path
+
+PORTRAITS = 230_000  # as many as the paper has before filtering; a smaller folder is used whole
+
+
+class PaperSuite(Suite):
+    """Realistic Vision V4.0 or another Stable Diffusion 1.x; what the paper leaves open is in docs/metrics.md."""
+
+    name = "paper"
+    title = "the paper's setting"
+    image_size = 512
+    # The paper states no sampler; these are the base model's own recommendation without its negative prompts.
+    sampling = Sampling(scheduler="dpmsolver++2m", steps=25, guidance=7.0, dtype="float16")
+    testset = "spf-5k-v1"
+    validation = "spf-200-v1"
+    judge_names = (
+        "inception",
+        "clip_336",
+        "alexnet",
+        "dino",
+        "buffalo_l",
+        "sam_vit_h",
+        "clip",
+        "clip_datacomp",
+        "hps",
+        "mps",
+        "image_reward",
+        "bert_vocab",
+    )
+    presets: ClassVar[dict[str, Preset]] = {
+        "quick": Preset("quick", trainer="paper-fp16", samples=1000),
+        "default": Preset("default", trainer="paper", samples=PORTRAITS),
+        "fp16": Preset("fp16", trainer="paper-fp16", samples=PORTRAITS),
+        "a100": Preset("a100", trainer="a100", samples=PORTRAITS),
+    }
+
+    @cached_property
+    def settings(self) -> Settings:
+        """What the user decided; raises UserError where that has no meaning."""
+        return Settings.from_environment()
+
+    @property
+    def pipeline(self) -> Path:
+        return base_path(self.settings.base)
+
+    @property
+    def clip(self) -> Path:
+        return weights.path("clip")
+
+    def judge(self, name: str) -> Path:
+        return weights.path(name)
+
+    @property
+    def judges(self) -> dict[str, Path]:
+        self.settings.require()
+        return {name: weights.path(name) for name in self.settings.checkpoints}
+
+    @cached_property
+    def digests(self) -> dict[str, str]:
+        self.settings.require(base=True)
+        said = "" if self.settings.precision == "float32" else f" in {self.settings.precision}"
+        return {name: weights.digest(name) + said for name in self.settings.checkpoints}
+
+    def trainset(self, seed: int, n: int) -> Sequence[TrainSample]:
+        return Portraits.open(self._folder, self.image_size).drawn(seed, n)
+
+    def trainset_facts(self, seed: int, n: int) -> dict[str, Any]:
+        texts = Portraits.open(self._folder, self.image_size).rows
+        rows = [(row.id, row.base, row.target, row.category) for row in texts]
+        return {"portraits": digest(rows, length=64), "seed": seed, "n": n}
+
+    def metrics(self, device: str) -> list[Any]:
+        from spf_bench.metrics import for_suite
+
+        return list(for_suite(self.name, device))
+
+    @property
+    def _folder(self) -> Path:
+        if self.settings.trainset is None:
+            why = "the paper's training portraits were not published"
+            raise UserError("there is nothing to train on", why, f"--trainset DIR, or set {TRAINSET}")
+        return self.settings.trainset

@@ -1,0 +1,75 @@
+"""Downloads one file over HTTP, going on where an earlier attempt stopped."""
+
+import http.client
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from http import HTTPStatus
+from pathlib import Path
+from typing import IO
+
+from spf_bench.errors import UserError
+from spf_bench.progress import Progress
+
+CHUNK = 1 << 20
+TIMEOUT = 60  # seconds without a byte
+
+
+def download(url: str, path: Path, size: int | None, progress: Progress) -> None:
+    """Fetch ``url`` into ``path``, which exists only once it is whole; until then its bytes lie in ``path.part``.
+
+    Args:
+        url: With http or https.
+        path: The file; its folder is made.
+        size: Bytes expected, for the bar; None where nobody says.
+        progress: Shows bytes.
+
+    Raises:
+        UserError: The server refuses, or the connection breaks; what came is kept and the next call goes on.
+    """
+    part = path.with_name(path.name + ".part")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        _transfer(url, part, path.name, size, progress)
+    except (urllib.error.URLError, http.client.HTTPException, OSError) as error:
+        why = f"{getattr(error, 'reason', error)}"
+        raise UserError(f"cannot fetch {url}", why) from error
+    part.replace(path)
+
+
+def _transfer(url: str, part: Path, title: str, size: int | None, progress: Progress) -> None:
+    done = part.stat().st_size if part.is_file() else 0
+    try:
+        answer = _ask(url, done)
+    except urllib.error.HTTPError as error:
+        if error.code != HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
+            raise
+        done, answer = 0, _ask(url, 0)  # the part is whole already, or of another file: begin anew
+    with answer:
+        if answer.status != HTTPStatus.PARTIAL_CONTENT:
+            done = 0  # the server knows no ranges
+        left = int(answer.headers.get("Content-Length") or 0)
+        task = progress.task(title, done + left or size or 0, done)
+        with part.open("ab" if done else "wb") as file:
+            came = _copy(answer, file, task.advance)
+    if left and came < left:
+        raise http.client.IncompleteRead(b"", left - came)
+
+
+def _ask(url: str, start: int) -> http.client.HTTPResponse:
+    if not url.startswith(("https://", "http://")):
+        raise UserError(f"{url} is no web address")
+    headers = {"User-Agent": "spf-bench", **({"Range": f"bytes={start}-"} if start else {})}
+    answer: http.client.HTTPResponse = urllib.request.urlopen(
+        urllib.request.Request(url, headers=headers), timeout=TIMEOUT
+    )
+    return answer
+
+
+def _copy(source: http.client.HTTPResponse, target: IO[bytes], advance: Callable[[int], None]) -> int:
+    came = 0
+    while chunk := source.read(CHUNK):
+        target.write(chunk)
+        came += len(chunk)
+        advance(len(chunk))
+    return came

@@ -1,0 +1,27 @@
+"""The page about metrics speaks of every metric, option and checkpoint set there is."""
+
+from pathlib import Path
+
+from spf_bench import cli_paper, paper
+from spf_bench.catalogue import catalogue
+
+PAGE = (Path(__file__).parents[3] / "docs" / "metrics.md").read_text(encoding="utf-8")
+
+
+def test_every_metric_has_a_section():
+    headings = "\n".join(line for line in PAGE.splitlines() if line.startswith("### "))
+    ours = [metric.key for metric in catalogue() if metric.__module__.startswith("spf_bench.")]
+    assert not [key for key in ours if f"`{key}`" not in headings]
+
+
+def test_every_setting_is_told():
+    for name in ("Base", "Trainset", "WeightsDir", "Also", "Precision"):
+        option = getattr(cli_paper, name).__metadata__[0]
+        assert f"| `{option.default}` | `{option.envvar}` |" in PAGE
+    assert all(f"`{key}`" in PAGE for key in paper.ON_REQUEST)
+
+
+def test_every_column_of_text_scores_is_told():
+    for metric in catalogue():
+        if metric.key in ("clip_t", "mps", "image_reward"):
+            assert all(f"`{column}`" in PAGE for column in metric.secondary)

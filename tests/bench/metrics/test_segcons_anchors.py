@@ -1,0 +1,34 @@
+"""The anchors of Seg-Cons: what an image after JPEG and another seed score."""
+
+import numpy as np
+import pytest
+
+from spf_bench.metrics.segcons import SegCons
+from spf_bench.metrics.segcons_anchors import Anchors, after_jpeg, anchors
+from tests.bench.metrics.stand_ins import ColourSegmenter, noise_pictures, triple
+from tests.bench.metrics.test_segcons import NOTHING, A, B, painted, square
+
+METRIC = SegCons(ColourSegmenter())
+
+
+def test_floor_and_ceiling():
+    scene, other = painted(A, B), painted(square(16, 8, 32), B)
+    found = anchors(METRIC, [triple(0), triple(1)], [scene, scene], [other, scene])
+    assert found.n == 2 and found.ceiling == pytest.approx(100, abs=3)
+    assert found.floor is not None and 80 < found.floor < 100
+
+
+def test_without_other_seeds_there_is_no_floor():
+    assert anchors(METRIC, [triple(0)], [painted(A)]).floor is None
+
+
+def test_nothing_measured_has_no_anchor():
+    blank = painted(NOTHING)
+    assert anchors(METRIC, [triple(0)], [blank], [blank]) == Anchors(None, None, 1)
+
+
+def test_jpeg_loses_a_little():
+    image = noise_pictures(1)[0]
+    lossy, lossier = after_jpeg(image), after_jpeg(image, quality=10)
+    errors = [np.abs(other.astype(int) - image).mean() for other in (lossy, lossier)]
+    assert lossy.shape == image.shape and 0 < errors[0] < errors[1]

@@ -1,0 +1,144 @@
+"""The paper suite: what the user decides, the portraits to train on, and errors that say all at once."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from spf_bench import paper, weights
+from spf_bench.errors import UserError
+from spf_bench.paper import Settings
+from spf_bench.portraits import Portraits
+from spf_bench.suite import get_suite
+from spf_bench.testset import available
+from spf_train.config import PRESETS
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A machine without settings and weights."""
+    for name in ("BASE", "TRAINSET", "METRICS", "PRECISION", "WEIGHTS"):
+        monkeypatch.setenv(f"SPF_BENCH_{name}", "")
+    for name in ("HF_HOME", "TORCH_HOME", "XDG_CACHE_HOME"):
+        monkeypatch.setenv(name, str(tmp_path / name))
+    return tmp_path
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Five portraits of five sizes."""
+    lines = []
+    for i in range(5):
+        Image.new("RGB", (40 + 8 * i, 64), (40 * i, 0, 0)).save(tmp_path / f"{i}.png")
+        lines.append({"file_name": f"{i}.png", "base": f"a man {i}", "target": "a hat", "category": "accessories"})
+    (tmp_path / "metadata.jsonl").write_text("\n".join(map(json.dumps, lines)) + "\n")
+    return tmp_path
+
+
+def test_settings_of_the_environment(monkeypatch, tmp_path):
+    assert Settings.from_environment() == Settings()
+    monkeypatch.setenv("SPF_BENCH_METRICS", "lpips_vgg, hps_v20")
+    monkeypatch.setenv("SPF_BENCH_PRECISION", "bfloat16")
+    monkeypatch.setenv("SPF_BENCH_TRAINSET", str(tmp_path))
+    monkeypatch.setenv("SPF_BENCH_BASE", "owner/name")
+    found = Settings.from_environment()
+    assert found == Settings("owner/name", tmp_path, ("lpips_vgg", "hps_v20"), "bfloat16")
+    assert {"vgg16", "hps_v20"} <= set(found.checkpoints) and "base" not in found.checkpoints
+
+
+def test_settings_without_meaning_are_all_named(monkeypatch):
+    monkeypatch.setenv("SPF_BENCH_METRICS", "lpips_vgg,fid_dino")
+    monkeypatch.setenv("SPF_BENCH_PRECISION", "half")
+    with pytest.raises(UserError) as caught:
+        Settings.from_environment()
+    assert [problem.subject for problem in caught.value.problems] == ["SPF_BENCH_METRICS", "SPF_BENCH_PRECISION"]
+
+
+def test_the_suite_fits_the_rest():
+    suite = get_suite("paper")
+    assert {suite.testset, suite.validation} <= set(available())
+    assert {preset.trainer for preset in suite.presets.values()} <= set(PRESETS)
+    assert set(suite.judge_names) == set(Settings().checkpoints)
+
+
+def test_nothing_runs_without_weights_and_packages():
+    with pytest.raises(UserError) as caught:
+        _ = get_suite("paper").digests
+    assert {"base", "clip", "mps", "inception"} <= {problem.subject for problem in caught.value.problems}
+
+
+def test_digests_tell_the_precision(monkeypatch):
+    monkeypatch.setattr(Settings, "require", lambda self, base=False: None)
+    monkeypatch.setattr(weights, "digest", lambda name: name)
+    assert get_suite("paper").digests["mps"] == "mps"
+    monkeypatch.setenv("SPF_BENCH_PRECISION", "bfloat16")
+    assert get_suite("paper").digests["mps"] == "mps in bfloat16"
+
+
+def test_packages_that_cannot_be_imported_are_named_with_the_reason(monkeypatch):
+    monkeypatch.setattr(paper, "MODULES", {"json": "nobody", "no_such_package": "id"})
+    (problem,) = paper.missing_packages()
+    assert problem.subject == "no_such_package" and "No module named" in problem.why
+
+
+def test_portraits_are_drawn_by_seed_and_square(folder, monkeypatch):
+    monkeypatch.setenv("SPF_BENCH_TRAINSET", str(folder))
+    suite = get_suite("paper")
+    drawn = [sample.id for sample in suite.trainset(0, 3)]
+    assert drawn == [sample.id for sample in suite.trainset(0, 3)] and len(set(drawn)) == 3
+    assert [sample.id for sample in suite.trainset(0, 99)][:3] == drawn
+    assert {tuple(sample.id for sample in suite.trainset(seed, 5)) for seed in range(5)} != {tuple(drawn)}
+    sample = suite.trainset(0, 1)[0]
+    assert sample.image.shape == (512, 512, 3) and sample.image.dtype == np.uint8
+    assert sample.image[0, 0, 0] == 40 * int(sample.id[0])
+
+
+def test_facts_of_the_portraits_follow_their_texts(folder, monkeypatch):
+    monkeypatch.setenv("SPF_BENCH_TRAINSET", str(folder))
+    before = get_suite("paper").trainset_facts(0, 3)
+    text = (folder / "metadata.jsonl").read_text()
+    (folder / "metadata.jsonl").write_text(text.replace("a man 3", "a woman 3"))
+    assert get_suite("paper").trainset_facts(0, 3) != before
+
+
+def test_a_slice_of_portraits_opens_nothing(folder):
+    portraits = Portraits.open(folder, 32)
+    (folder / "4.png").write_text("no image")
+    assert len(portraits[1:]) == 4
+    with pytest.raises(UserError, match=r"cannot read .*4\.png"):
+        _ = portraits[4]
+
+
+def test_lines_that_cannot_be_used_are_named_together(folder):
+    good = {"file_name": "0.png", "base": "a man", "target": "a hat", "category": "accessories"}
+    bad = [
+        "{",
+        json.dumps(good | {"file_name": "../0.png"}),
+        json.dumps(good | {"file_name": "/etc/passwd"}),
+        json.dumps(good | {"category": "hats"}),
+        json.dumps(good | {"file_name": "9.png"}),
+        json.dumps(good | {"base": 3}),
+        json.dumps({"file_name": "0.png"}),
+        json.dumps([1]),
+        '{"file_name": "\\u0000"}',
+    ]
+    (folder / "metadata.jsonl").write_text("\n".join([json.dumps(good), json.dumps(good), *bad]))
+    with pytest.raises(UserError, match="10 lines") as caught:
+        Portraits.open(folder, 32)
+    assert [problem.subject for problem in caught.value.problems] == [f"line {i}" for i in range(2, 12)]
+
+
+@pytest.mark.parametrize("content", [None, "", "\n\n"])
+def test_a_folder_without_portraits(tmp_path, content):
+    if content is not None:
+        (tmp_path / "metadata.jsonl").write_text(content)
+    with pytest.raises(UserError, match="no portraits"):
+        Portraits.open(tmp_path, 32)
+
+
+def test_nothing_to_train_on_is_said():
+    with pytest.raises(UserError, match="nothing to train on") as caught:
+        get_suite("paper").trainset(0, 1)
+    assert "SPF_BENCH_TRAINSET" in caught.value.fix

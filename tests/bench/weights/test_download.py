@@ -1,0 +1,48 @@
+"""A download is whole or not there, and nothing that came is fetched twice."""
+
+import pytest
+
+from spf_bench.errors import UserError
+from spf_bench.progress import Silent
+from spf_bench.weights.download import download
+
+BODY = bytes(range(256)) * 4096
+
+
+def test_a_download_arrives_whole(server, tmp_path):
+    server.files["w.pth"] = BODY
+    download(f"{server.url}/w.pth", tmp_path / "new" / "w.pth", None, Silent())
+    assert (tmp_path / "new" / "w.pth").read_bytes() == BODY
+    assert not list(tmp_path.rglob("*.part"))
+
+
+def test_it_goes_on_where_it_was_cut_off(server, tmp_path):
+    server.files["w.pth"], server.breaks_after = BODY, 300_000
+    with pytest.raises(UserError, match="cannot fetch"):
+        download(f"{server.url}/w.pth", tmp_path / "w.pth", None, Silent())
+    assert not (tmp_path / "w.pth").exists() and (tmp_path / "w.pth.part").stat().st_size == 300_000
+    server.breaks_after = None
+    download(f"{server.url}/w.pth", tmp_path / "w.pth", None, Silent())
+    assert (tmp_path / "w.pth").read_bytes() == BODY
+    assert server.asked == [None, "bytes=300000-"]
+
+
+def test_a_server_without_ranges_sends_everything_again(server, tmp_path):
+    server.files["w.pth"], server.ranges = BODY, False
+    (tmp_path / "w.pth.part").write_bytes(BODY[:1000])
+    download(f"{server.url}/w.pth", tmp_path / "w.pth", None, Silent())
+    assert (tmp_path / "w.pth").read_bytes() == BODY
+
+
+def test_a_part_longer_than_the_file_is_begun_anew(server, tmp_path):
+    server.files["w.pth"] = BODY
+    (tmp_path / "w.pth.part").write_bytes(BODY + b"more")
+    download(f"{server.url}/w.pth", tmp_path / "w.pth", None, Silent())
+    assert (tmp_path / "w.pth").read_bytes() == BODY
+
+
+@pytest.mark.parametrize("url", ["{}/absent.pth", "http://127.0.0.1:9/w.pth", "file:///etc/hostname"])
+def test_what_cannot_be_had_is_said(server, tmp_path, url):
+    with pytest.raises(UserError):
+        download(url.format(server.url), tmp_path / "w.pth", None, Silent())
+    assert not (tmp_path / "w.pth").exists()
