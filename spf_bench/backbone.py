@@ -12,6 +12,8 @@ from diffusers import DDIMScheduler, DPMSolverMultistepScheduler, StableDiffusio
 from torch import Tensor
 from torch.backends import cudnn
 
+from spf_bench.base_model import load_pipeline
+from spf_bench.checkpoint import refuse_foreign
 from spf_bench.errors import UserError, unknown
 from spf_bench.suite import Sampling
 from spf_bench.triple import Triple
@@ -49,9 +51,17 @@ class Backbone:
 
     @classmethod
     def from_folder(cls, folder: Path, sampling: Sampling, device: str = "cpu") -> "Backbone":
-        """Load the pipeline saved in ``folder``; ``sampling.dtype`` decides its floating type."""
-        pipe = StableDiffusionPipeline.from_pretrained(folder, safety_checker=None, requires_safety_checker=False)
-        return cls(pipe, sampling, device)
+        """Load the base model saved in ``folder`` or a single file; ``sampling.dtype`` decides its floating type.
+
+        Raises:
+            UserError: It is no Stable Diffusion 1.x, or incomplete.
+        """
+        return cls(load_pipeline(folder), sampling, device)
+
+    @property
+    def image_size(self) -> int:
+        """Width and height of its images in pixels."""
+        return self.original_unet.config.sample_size * 2 ** (len(self.pipe.vae.config.block_out_channels) - 1)
 
     @property
     def unet(self) -> UNet2DConditionModel:
@@ -59,7 +69,12 @@ class Backbone:
         return self.pipe.unet
 
     def use_unet(self, folder: Path) -> None:
-        """Denoise with the UNet saved in ``folder`` until ``restore`` is called."""
+        """Denoise with the UNet saved in ``folder`` until ``restore`` is called.
+
+        Raises:
+            UserError: The folder holds no UNet, or one of another base model.
+        """
+        refuse_foreign(folder, self.original_unet.config)
         self.pipe.unet = self._ready(UNet2DConditionModel.from_pretrained(folder))
 
     def restore(self) -> None:
@@ -68,7 +83,8 @@ class Backbone:
 
     def _ready(self, network: Any) -> Any:
         """Freeze a network where it runs; convolutions on tensor cores want their channels last."""
-        network.eval().requires_grad_(False).to(self.device, self.dtype)
+        network.eval().requires_grad_(False)
+        torch.nn.Module.to(network, self.device, self.dtype)  # diffusers' own warns of layers that are not there
         return network.to(memory_format=torch.channels_last)
 
     def noise_for(self, triple: Triple) -> Tensor:

@@ -2,15 +2,18 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from spf_bench.errors import Problem, UserError, unknown
+from spf_bench.lines import lines, objects
+from spf_bench.outside import SHA256, inside, path_fault, triple_faults
 from spf_bench.store import file_sha256, write_text
 from spf_bench.triple import Category, Triple
 
 TRIPLES, CARD, SUMS = "triples.jsonl", "CARD.md", "SHA256SUMS"
+SHOWN = 1000  # problems: more than anybody reads, less than a terminal loses
 ROOTS = (Path(__file__).parent / "_testsets", Path(__file__).parent.parent / "testsets")  # wheel, clone
 
 
@@ -54,15 +57,18 @@ def load(name: str) -> TestSet:
     Raises:
         UserError: No such test set, a file differs from its checksum, or a line is not a triple.
     """
-    folder = Path(name) if "/" in name else available().get(name)
-    if folder is None or not (folder / TRIPLES).is_file():
+    folder = available().get(name) or _folder(name)
+    if folder is None:
         raise unknown("test set", name, available(), "spf-bench list testsets")
     verify(folder)
-    triples = tuple(_parse(folder / TRIPLES))
-    repeated = [key for key, count in Counter(triple.id for triple in triples).items() if count > 1]
-    if repeated:
-        raise UserError(f"{folder / TRIPLES} repeats ids", ", ".join(repeated[:5]), "ids must be unique")
+    triples = parse(folder / TRIPLES)
     return TestSet(folder.name, triples, file_sha256(folder / TRIPLES), folder)
+
+
+def reference(testset: TestSet) -> str:
+    """Return what ``load`` finds a test set by: its name if it is among those frozen here, or its folder."""
+    known = available().get(testset.name)
+    return testset.name if known == testset.folder else str(testset.folder.absolute())
 
 
 def verify(folder: Path) -> None:
@@ -71,26 +77,51 @@ def verify(folder: Path) -> None:
     Raises:
         UserError: Naming every file that differs or is absent, or that the triples are not listed.
     """
-    fix = f"git checkout -- {folder}"
     if not (folder / SUMS).is_file():
-        raise UserError(f"{folder} has no {SUMS}", "its triples cannot be told from changed ones", fix)
-    lines = (folder / SUMS).read_text().splitlines()
-    sums = {name: sha256 for sha256, name in (line.split(maxsplit=1) for line in lines if line.strip())}
-    problems = [] if TRIPLES in sums else [Problem(TRIPLES, f"not listed in {SUMS}", fix)]
-    for name, sha256 in sums.items():
-        found = file_sha256(folder / name) if (folder / name).is_file() else "no such file"
-        if found != sha256:
-            problems.append(Problem(name, f"has {found[:12]}, not {sha256[:12]}", fix))
+        why = "its triples cannot be told from changed ones"
+        raise UserError(f"{folder} has no {SUMS}", why, restore(folder))
+    problems = list(changed(folder))
     if problems:
         raise UserError(f"test set {folder.name!r} is not as it was frozen", problems=problems)
 
 
+def changed(folder: Path) -> Iterator[Problem]:
+    """Yield the files that are not what ``SHA256SUMS`` says, and the lines of it that say nothing."""
+    fix, listed = restore(folder), set()
+    for line in lines(folder / SUMS):
+        sha256, _, name = line.text.partition("  ")
+        if line.fault or (line.text.strip() and (not SHA256.fullmatch(sha256) or path_fault(name))):
+            yield Problem(SUMS, f"line {line.number} {line.fault or 'is no checksum of a file'}", fix)
+        elif line.text.strip():
+            listed.add(name)
+            path = inside(folder, name)
+            found = file_sha256(path) if path else "no such file"
+            if found != sha256:
+                yield Problem(name, f"has {found[:12]}, not {sha256[:12]}" if path else "is missing", fix)
+    if TRIPLES not in listed:
+        yield Problem(TRIPLES, f"not listed in {SUMS}", fix)
+
+
+def restore(folder: Path) -> str:
+    """Return how a changed test set becomes whole again."""
+    return f"git checkout -- {folder}" if folder.parent in ROOTS else "restore it from where it came from"
+
+
 def save(folder: Path, triples: Iterable[Triple], card: str) -> None:
     """Write triples, card and checksums to ``folder``; the checksums come last, so a half-written set fails."""
-    lines = [json.dumps(triple.to_dict(), ensure_ascii=False) for triple in triples]
-    write_text(folder / TRIPLES, "\n".join(lines) + "\n")
+    write_text(folder / TRIPLES, serialise(triples))
     write_text(folder / CARD, card)
-    write_text(folder / SUMS, "".join(f"{file_sha256(folder / name)}  {name}\n" for name in (TRIPLES, CARD)))
+    seal(folder, (TRIPLES, CARD))
+
+
+def serialise(triples: Iterable[Triple]) -> str:
+    """Return triples as ``triples.jsonl`` has them."""
+    return "\n".join(json.dumps(triple.to_dict(), ensure_ascii=False) for triple in triples) + "\n"
+
+
+def seal(folder: Path, names: Iterable[str]) -> None:
+    """Write ``SHA256SUMS`` over some of the files in ``folder``."""
+    write_text(folder / SUMS, "".join(f"{file_sha256(folder / name)}  {name}\n" for name in names))
 
 
 def counts(triples: Iterable[Triple]) -> dict[Category, int]:
@@ -99,9 +130,32 @@ def counts(triples: Iterable[Triple]) -> dict[Category, int]:
     return {category: found[category] for category in Category if found[category]}
 
 
-def _parse(path: Path) -> Iterable[Triple]:
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
-        try:
-            yield Triple.from_dict(json.loads(line))
-        except (KeyError, TypeError, ValueError) as error:
-            raise UserError(f"{path}, line {number} is not a triple", str(error)) from error
+def _folder(name: str) -> Path | None:
+    """Return the folder of somebody's own test set, by its real name, which runs are filed under."""
+    try:
+        folder = Path(name).expanduser().resolve()
+        return folder if (folder / TRIPLES).is_file() else None
+    except (OSError, ValueError, RuntimeError):  # a name too long, with a NUL, or of nobody's home
+        return None
+
+
+def parse(path: Path) -> tuple[Triple, ...]:
+    """Read the triples, which may be anybody's.
+
+    Raises:
+        UserError: Lines are not triples or repeat an id; all of them are named.
+    """
+    triples: dict[str, Triple] = {}
+    problems = []
+    for number, data, fault in objects(lines(path)):
+        faults = [("line", fault)] if fault else list(triple_faults(data))
+        if not faults and data["id"].casefold() in triples:
+            faults = [("id", f"{data['id']!r} stands there twice")]
+        problems += [Problem(f"line {number}", f"{name} {why}", "") for name, why in faults]
+        if not faults:
+            triples[data["id"].casefold()] = Triple.from_dict(data)
+    if problems or not triples:
+        count = "a problem" if len(problems) == 1 else f"{len(problems):,} problems"
+        what = f"{count} in {path}" if problems else f"{path} holds no triple"
+        raise UserError(what, "" if problems else "it is empty", problems=problems[:SHOWN])
+    return tuple(triples.values())

@@ -46,7 +46,7 @@ def test_a_line_that_is_no_triple_is_named(frozen: testset.TestSet) -> None:
     shutil.rmtree(frozen.folder)
     triples = make_triples(2)
     testset.save(frozen.folder, [triples[0], triples[0]], "")
-    with pytest.raises(UserError, match="repeats ids"):
+    with pytest.raises(UserError, match=r"line 2 +id 'mini-0000' stands there twice"):
         testset.load("mini")
     (frozen.folder / testset.TRIPLES).write_text('{"id": "a"}\n')
     (frozen.folder / testset.SUMS).write_text(

@@ -1,0 +1,106 @@
+"""What original portraits were made of: the facts that decide their pixels, and how they were asked for."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from spf_bench.environment import Environment
+from spf_bench.errors import Problem, UserError
+from spf_bench.store import code_sha256, folder_sha256, read_json, write_json
+from spf_bench.suite import Sampling
+from spf_bench.testset import TestSet
+
+BUILD = "build.json"
+SCHEMA = 1
+SAMPLING_CODE = ("spf_bench.backbone", "spf_bench.base_model", "spf_bench.generate", "spf_bench.originals.make")
+DECIDING = ("pipeline", "testset", "sampling")
+"""The facts that make it another image; the others move single pixels by a rounding step."""
+
+
+def origin(pipeline: Path, testset: TestSet, sampling: Sampling, batch: int, device: str) -> dict[str, Any]:
+    """Return everything that affects original portraits, as plain JSON."""
+    return {
+        "pipeline": folder_sha256(pipeline),
+        "testset": testset.sha256,
+        "sampling": asdict(sampling),
+        "batch": batch,
+        "device": device.split(":")[0],
+        "sampling_code": code_sha256(*SAMPLING_CODE),
+    }
+
+
+@dataclass(frozen=True)
+class About:
+    """What ``build.json`` says."""
+
+    origin: dict[str, Any]
+    """Everything that affects the pixels."""
+    captions: str
+    """The test set the captions come from, by name or folder."""
+    suite: str
+    """The suite whose sampling it is."""
+    base_model: str | None
+    """The base model as it was asked for; None is the suite's."""
+    environment: Environment | dict[str, Any] = field(default_factory=dict)
+    """Code, packages and machine of the process that began."""
+    schema: int = SCHEMA
+    """Version of this layout."""
+
+    @property
+    def sampling(self) -> Sampling:
+        """How the images were sampled."""
+        return Sampling(**self.origin["sampling"])
+
+    def save(self, folder: Path) -> None:
+        """Write it into a folder of originals."""
+        write_json(folder / BUILD, self)
+
+    @classmethod
+    def load(cls, folder: Path) -> "About | None":
+        """Read that of a folder of originals; None where there is none that can be read."""
+        try:
+            return cls(**read_json(folder / BUILD))
+        except (OSError, ValueError, TypeError):
+            return None
+
+
+def begin(folder: Path, about: About) -> None:
+    """Say what the images of ``folder`` are going to be; images whose ``build.json`` is lost are not trusted.
+
+    Raises:
+        UserError: They are being made of something else.
+    """
+    known = About.load(folder)
+    if known is None:
+        discard(folder)
+        about.save(folder)
+        return
+    problems = list(differences(known.origin, about.origin))
+    if problems:
+        raise UserError(f"{folder} holds other originals", "", "choose another folder", problems)
+
+
+def discard(folder: Path) -> None:
+    """Forget what is known of the images of a folder, so that all are made again."""
+    from spf_bench.originals.manifest import known_in
+
+    for path in known_in(folder):
+        path.unlink()
+
+
+def differences(
+    known: Mapping[str, Any], asked: Mapping[str, Any], names: tuple[str, ...] | None = None
+) -> Iterator[Problem]:
+    """Yield the facts that differ, down to the single setting of the sampling."""
+    for name in names or tuple(asked):
+        before, now = known.get(name), asked[name]
+        if isinstance(before, Mapping) and isinstance(now, Mapping):
+            yield from differences(before, now, tuple(now))
+        elif before != now:
+            yield Problem(name.replace("_", " "), f"theirs {_short(before)}, now {_short(now)}", "")
+
+
+def _short(value: object) -> str:
+    text = str(value)
+    return text[:12] if len(text) == 64 else repr(value)

@@ -1,0 +1,36 @@
+"""Built test sets: where their originals lie, and whether a run may use them."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from spf_bench.errors import UserError
+from spf_bench.originals.about import BUILD, DECIDING, About, differences
+from spf_bench.originals.manifest import MANIFEST
+from spf_bench.store import file_sha256
+from spf_bench.testset import TestSet
+
+IMAGES = "originals"
+
+
+def built(testset: TestSet) -> Path | None:
+    """Return the folder of a built test set's originals; None where its captions are all there is."""
+    folder = testset.folder / IMAGES
+    return folder if (folder / BUILD).is_file() else None
+
+
+def manifest_sha256(folder: Path, asked: Mapping[str, Any]) -> str:
+    """Return the SHA-256 of a built test set's manifest.
+
+    Raises:
+        UserError: Its build is not finished, or a run of the facts ``asked`` would make other originals.
+    """
+    about, manifest = About.load(folder), folder / MANIFEST
+    if about is None or not manifest.is_file():
+        fix = f"go on with spf-bench testset build --to {folder.parent} ..."
+        raise UserError(f"the originals of {folder.parent} are not finished", "", fix)
+    problems = list(differences(about.origin, asked, DECIDING))
+    if problems:
+        fix = f"run with --testset {about.captions}, which makes originals of its own, or build anew"
+        raise UserError(f"the originals of {folder.parent} are not what this run would make", "", fix, problems)
+    return file_sha256(manifest)

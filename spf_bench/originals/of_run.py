@@ -1,0 +1,35 @@
+"""The originals of a run: made where they are not there, verified where a built test set has them."""
+
+from pathlib import Path
+
+from spf_bench.backbone import Backbone
+from spf_bench.errors import Problem, UserError
+from spf_bench.originals.about import About, begin
+from spf_bench.originals.built import built
+from spf_bench.originals.make import make_originals
+from spf_bench.originals.manifest import Manifest
+from spf_bench.progress import Progress
+from spf_bench.store import digest
+from spf_bench.testset import TestSet
+
+
+def of_run(backbone: Backbone, testset: TestSet, n: int, about: About, folder: Path, progress: Progress) -> str:
+    """See to the originals of a run's first ``n`` triples, and return their hash.
+
+    Those of a built test set are verified, never made; those in the runs' cache are made where they are not there.
+
+    Raises:
+        UserError: A built test set's originals are not all as they were built.
+    """
+    if folder != built(testset):
+        begin(folder, about)
+        found = make_originals(backbone, testset, n, folder, progress, about.origin["batch"])
+        assert found is not None  # without shards nothing is left to others
+        return found
+    manifest = Manifest(folder)
+    states = {triple.id: manifest.state(triple) for triple in testset.triples[:n]}
+    problems = [Problem(f"{key}.png", state, "") for key, state in states.items() if state is not None]
+    if problems:
+        fix = f"spf-bench testset verify {testset.folder} --repair"
+        raise UserError(f"{len(problems)} originals of {testset.folder} are not as they were built", "", fix, problems)
+    return digest(sorted((key, manifest.sums[key]) for key in states), length=64)
