@@ -1,19 +1,19 @@
-"""Every baseline keeps the contract of a method; methods are found, refused and listed with their reasons."""
+"""Methods are found, refused and listed with their reasons; `tests/conformance` has the contract."""
 
 from collections.abc import Callable
+from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import pytest
-import torch
 
 from spf_bench.artifacts import Artifacts
 from spf_bench.backbone import Backbone
 from spf_bench.errors import UserError
 from spf_bench.method import Method, discover, get_method
 from spf_bench.plan import Run
+from spf_bench.plugins import unique
 from spf_bench.progress import Silent
 from spf_bench.run import train
-from spf_bench.store import digest
 from tests.bench.conftest import BASELINES, make_triples
 
 TRIPLES = make_triples(3)
@@ -37,27 +37,6 @@ def plugin(tmp_path: Path) -> Callable[[str, str], Path]:
     return write
 
 
-@pytest.mark.parametrize("name", BASELINES)
-def test_contract(planned: Callable[..., Run], backbone: Backbone, name: str) -> None:
-    run = planned(name)
-    method, noise = run.method, torch.stack([backbone.noise_for(t) for t in TRIPLES])
-    assert method.name == name and method.title and method.source
-    digest(method.config(run.preset))  # plain JSON types
-    plain = backbone.render(backbone.encode([t.base for t in TRIPLES]), noise)
-    checkpoint = train(run, Artifacts(run.cache, run.training), Silent())
-    assert (checkpoint is not None) == method.trains
-
-    method.load(backbone, checkpoint)
-    images = method.sample(backbone, TRIPLES, noise)
-    again = method.sample(backbone, TRIPLES, noise)
-    method.unload(backbone)
-
-    assert images.shape == (3, 64, 64, 3) and images.dtype == torch.uint8
-    assert torch.equal(images, again)
-    assert torch.equal(images, plain) == method.reference
-    assert torch.equal(backbone.render(backbone.encode([t.base for t in TRIPLES]), noise), plain)
-
-
 def test_training_twice_trains_once(planned: Callable[..., Run], monkeypatch: pytest.MonkeyPatch) -> None:
     run = planned("naive")
     first = train(run, Artifacts(run.cache, run.training), Silent())
@@ -79,6 +58,29 @@ def test_discovery_lists_what_is_broken_with_its_reason(installed: dict[str, str
     found = discover()
     assert set(found.methods) == set(BASELINES)
     assert "no_such_module" in found.broken["gone"] and "not a method" in found.broken["odd"]
+
+
+def test_no_plug_in_takes_the_place_of_another(installed: dict[str, str]) -> None:
+    names = {"spf (other:SPF)": "the name is taken by baselines.spf:SPF"}
+    points = [EntryPoint("spf", value, "group") for value in ("other:SPF", "baselines.spf:SPF", "baselines.spf:SPF")]
+    kept, left_out = unique(points)
+    assert kept == {"spf": points[1]} and left_out == names
+
+
+def test_an_entry_point_and_its_class_are_called_alike(installed: dict[str, str]) -> None:
+    installed["mine"] = "baselines.naive:Naive"
+    assert "'mine', its class 'naive'" in discover().broken["mine"]
+
+
+def test_a_module_that_ends_the_process_is_only_broken(
+    installed: dict[str, str], plugin: Callable[[str, str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = plugin("leaving.py", "import sys\nsys.exit(3)\n")
+    monkeypatch.syspath_prepend(path.parent)
+    installed["leaving"] = "leaving:Method"
+    assert discover().broken["leaving"] == "SystemExit: 3" and "spf" in discover().methods
+    with pytest.raises(UserError, match="cannot be imported"):
+        get_method(f"{path}:Method")
 
 
 def test_an_unknown_method_names_the_nearest(installed: dict[str, str]) -> None:
@@ -105,13 +107,16 @@ def test_a_method_from_a_file(plugin: Callable[[str, str], Path], backbone: Back
         (CAPITALS, "Capital", "did you mean 'Capitals'"),
         (BROKEN, "Broken", "not a method"),
         (HALF, "Half", "no title, source"),
+        (CAPITALS.replace("'capitals'", "'../capitals'"), "Capitals", "'../capitals' cannot start a folder's name"),
+        (CAPITALS + "    def __init__(self, size):\n        pass\n", "Capitals", "cannot be made"),
+        (CAPITALS, "", "it defines Capitals"),
         ("import no_such_module", "Any", "no_such_module"),
     ],
 )
 def test_a_file_without_a_whole_method(plugin: Callable[[str, str], Path], text: str, cls: str, complaint: str) -> None:
     path = plugin(f"{cls.lower()}_{len(text)}.py", text)
     with pytest.raises(UserError) as caught:
-        get_method(f"{path}:{cls}")
+        get_method(f"{path}:{cls}" if cls else str(path))
     assert complaint in str(caught.value)
 
 

@@ -1,18 +1,14 @@
-"""The contract of a method, and how methods are found: entry points, or ``path.py:Class``."""
+"""The contract of a method, and what it may train with."""
 
-import importlib.util
 import inspect
-import sys
 from collections.abc import Sequence
 from copy import copy
-from dataclasses import dataclass, field
-from functools import cache, cached_property
-from importlib.metadata import EntryPoint, entry_points
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from spf_bench.errors import UserError, unknown
-from spf_bench.store import digest
+from spf_bench.errors import UserError
 from spf_bench.suite import Preset, Suite, TrainSample
 from spf_bench.triple import Triple
 
@@ -22,8 +18,6 @@ if TYPE_CHECKING:
     from spf_bench.artifacts import Artifacts
     from spf_bench.backbone import Backbone
     from spf_bench.progress import Progress
-
-GROUP = "spf_bench.methods"
 
 
 @dataclass(frozen=True)
@@ -75,6 +69,8 @@ class Method:
     """Modules or packages, beside the method's own file, whose code decides its pixels."""
     configurable: ClassVar[bool] = False
     """Whether its settings may be changed from outside; its ``config`` then reads ``changes``."""
+    check_with: ClassVar[tuple[str, ...]] = ()
+    """Settings for ``spf-bench check``, where the method's own would search or sweep before it trains."""
     changes: tuple[str, ...] = ()
     """Settings changed from outside, each as ``name=value``."""
     scratch: Path | None = None
@@ -111,10 +107,24 @@ class Method:
             "define train(self, job) -> Path, or leave trains = False",
         )
 
+    def accept(self, folder: Path, suite: Suite) -> Path:
+        """Return what ``load`` shall be given of a checkpoint that the user names with ``--checkpoint``.
+
+        By default the folder itself, if it holds a UNet of the suite's base model that no other method made.
+
+        Raises:
+            UserError: It is no checkpoint of this method on this base model.
+        """
+        from spf_bench.given import accept
+
+        return accept(self, folder, suite)
+
     def load(self, backbone: "Backbone", checkpoint: Path | None) -> None:
-        """Make ``backbone`` this method's; by default use the checkpoint's ``unet`` folder."""
+        """Make ``backbone`` this method's; by default use the checkpoint's UNet: its ``unet`` folder, or itself."""
+        from spf_bench.given import unet_in
+
         if checkpoint is not None:
-            backbone.use_unet(checkpoint / "unet")
+            backbone.use_unet(unet_in(checkpoint) or checkpoint / "unet")
 
     def unload(self, backbone: "Backbone") -> None:
         """Leave ``backbone`` as it was before ``load``."""
@@ -139,74 +149,3 @@ class Method:
     def file(cls) -> Path:
         """Return the file the method is written in."""
         return Path(inspect.getfile(cls))
-
-
-@dataclass(frozen=True)
-class Listing:
-    """Which methods were found, and which could not be loaded."""
-
-    methods: dict[str, type[Method]] = field(default_factory=dict)
-    """Classes by method name."""
-    broken: dict[str, str] = field(default_factory=dict)
-    """Why a plug-in could not be loaded, by its entry point's name."""
-
-
-def discover() -> Listing:
-    """Load every installed method; a broken one is listed with its reason and stops nobody else."""
-    listing = Listing()
-    for point in sorted(entry_points(group=GROUP), key=lambda point: point.name):
-        try:
-            listing.methods[point.name] = _checked(point.load(), point.value)
-        except Exception as error:
-            listing.broken[point.name] = f"{type(error).__name__}: {error}".splitlines()[0]
-    return listing
-
-
-def get_method(name: str) -> Method:
-    """Return the method called ``name``, or the one in ``path.py:Class``.
-
-    Raises:
-        UserError: Nobody knows it, or it cannot be loaded.
-    """
-    path, _, attribute = name.rpartition(":")
-    if path.endswith(".py"):
-        return _checked(_from_file(Path(path).resolve(), attribute), name)()
-    points: dict[str, EntryPoint] = {point.name: point for point in entry_points(group=GROUP)}
-    if name not in points:
-        raise unknown("method", name, points, "spf-bench list methods")
-    try:
-        return _checked(points[name].load(), points[name].value)()
-    except UserError:
-        raise
-    except Exception as error:
-        why = f"{type(error).__name__}: {error}"
-        raise UserError(f"method {name!r} cannot be loaded", why, f"mend {points[name].value}") from error
-
-
-@cache
-def _from_file(path: Path, attribute: str) -> Any:
-    if not path.is_file():
-        raise UserError(f"no such file: {path}", "a method outside the package is given as path.py:Class")
-    name = f"spf_bench_method_{digest(str(path))}"
-    spec = importlib.util.spec_from_file_location(name, path)
-    assert spec is not None and spec.loader is not None  # holds for any existing .py file
-    module = sys.modules[name] = importlib.util.module_from_spec(spec)
-    try:
-        spec.loader.exec_module(module)
-    except Exception as error:
-        raise UserError(f"{path} cannot be imported", f"{type(error).__name__}: {error}") from error
-    if not hasattr(module, attribute):
-        classes = [key for key, value in vars(module).items() if isinstance(value, type)]
-        raise unknown(f"class in {path.name}", attribute, classes, f"{path}:Class")
-    return getattr(module, attribute)
-
-
-def _checked(found: Any, where: str) -> type[Method]:
-    """Return ``found`` if it is a whole method class, else raise UserError saying what is missing."""
-    if not (isinstance(found, type) and issubclass(found, Method)):
-        raise UserError(f"{where} is not a method", fix="derive the class from spf_bench.method.Method")
-    missing = [name for name in ("name", "title", "source") if not hasattr(found, name)]
-    missing += sorted(f"{name}()" for name in getattr(found, "__abstractmethods__", ()))
-    if missing:
-        raise UserError(f"{where} is not whole", f"it has no {', '.join(missing)}", "define them on the class")
-    return found
