@@ -1,7 +1,8 @@
 """Intervals and tests over test cases: paired bootstrap, sign-flip permutation, Holm, grouped jackknife.
 
-The unit is the test case. Rows are taken in the order of their ids, so equal ids and seed mean equal
-resamples: the intervals of two methods are paired, and shuffling a table changes nothing.
+The unit is the test case, or a cluster of rows that share one, e.g. the steps of a sequence. Rows are taken in the
+order of their ids, so equal ids and seed mean equal resamples: the intervals of two methods are paired, and shuffling a
+table changes nothing.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -41,20 +42,25 @@ class Difference(Estimate):
     """Two-sided sign-flip permutation test, in (0, 1]; NaN without pairs."""
 
 
-def bootstrap(table: pd.DataFrame, draws: int = DRAWS, seed: int = SEED) -> dict[str, Estimate]:
+def bootstrap(
+    table: pd.DataFrame, draws: int = DRAWS, seed: int = SEED, clusters: "pd.Series[Any] | None" = None
+) -> dict[str, Estimate]:
     """Estimate the mean of every column with a percentile bootstrap interval over rows.
 
     Args:
         table: Test cases by id, one column per score; NaN is left out of its column.
         draws: Resamples.
         seed: Of the resamples, which all columns share.
+        clusters: What each row belongs to, by id; rows of one cluster are drawn together. None: each its own.
     """
     if table.empty:
         return {str(name): Estimate(0, *[float("nan")] * 3) for name in table.columns}
     values = table.sort_index().to_numpy(float)
-    known = ~np.isnan(values)
+    known = (~np.isnan(values)).astype(float)
     filled = np.where(known, values, 0.0)
-    means = np.concatenate([_ratio(c @ filled, c @ known) for c in resamples(len(values), draws, seed)])
+    if clusters is not None:
+        filled, known = (_summed(rows, clusters.loc[sorted(table.index)]) for rows in (filled, known))
+    means = np.concatenate([_ratio(c @ filled, c @ known) for c in resamples(len(known), draws, seed)])
     low, high = interval(means)
     counts = known.sum(0)
     centre = _ratio(filled.sum(0), counts)
@@ -62,11 +68,20 @@ def bootstrap(table: pd.DataFrame, draws: int = DRAWS, seed: int = SEED) -> dict
     return {str(name): Estimate(int(n), float(v), float(lo), float(hi)) for name, n, v, lo, hi in columns}
 
 
-def compare(a: "pd.Series[Any]", b: "pd.Series[Any]", draws: int = DRAWS, seed: int = SEED) -> Difference:
+def compare(
+    a: "pd.Series[Any]",
+    b: "pd.Series[Any]",
+    draws: int = DRAWS,
+    seed: int = SEED,
+    clusters: "pd.Series[Any] | None" = None,
+) -> Difference:
     """Estimate the mean of ``a - b`` over the ids measured in both, with interval and p-value."""
     differences = (a - b).dropna().sort_index()
-    estimate = bootstrap(differences.to_frame("difference"), draws, seed)["difference"]
-    p = permutation_p(differences.to_numpy(float), draws, seed)
+    estimate = bootstrap(differences.to_frame("difference"), draws, seed, clusters)["difference"]
+    units = differences.to_numpy(float)
+    if clusters is not None and len(units):
+        units = _summed(units[:, None], clusters.loc[differences.index])[:, 0]
+    p = permutation_p(units, draws, seed)
     return Difference(estimate.n, estimate.value, estimate.low, estimate.high, p)
 
 
@@ -95,7 +110,9 @@ def holm(p: Sequence[float]) -> list[float]:
     return [float(value) for value in adjusted]
 
 
-def jackknife(statistic: Callable[[NDArray[np.int64]], float], n: int, folds: int = FOLDS) -> tuple[float, float]:
+def jackknife(
+    statistic: Callable[[NDArray[np.int64]], float], n: int, folds: int = FOLDS, clusters: Sequence[str] | None = None
+) -> tuple[float, float]:
     """Return an interval for a statistic of a whole set, by leaving out one fold of rows at a time.
 
     A bootstrap would repeat images and so push a distance between sets up; leaving images out does not. The
@@ -105,11 +122,14 @@ def jackknife(statistic: Callable[[NDArray[np.int64]], float], n: int, folds: in
     Args:
         statistic: From the indices of the rows kept to the value.
         n: Rows, in the order of their ids; fold k holds rows k, k + folds, ...
+        folds: Parts that are left out in turn.
+        clusters: What each row belongs to; rows of one cluster are left out together. None: each its own.
     """
-    if n < 2 * folds:
-        return float("nan"), float("nan")
     rows = np.arange(n)
-    left = np.array([statistic(rows[rows % folds != fold]) for fold in range(folds)])
+    units = rows if clusters is None else np.unique(np.asarray(clusters), return_inverse=True)[1]
+    if len(np.unique(units)) < 2 * folds:
+        return float("nan"), float("nan")
+    left = np.array([statistic(rows[units % folds != fold]) for fold in range(folds)])
     error = np.sqrt((folds - 1) / folds * np.square(left - left.mean()).sum())
     centre = statistic(rows)
     return centre - 1.96 * error, centre + 1.96 * error
@@ -129,6 +149,14 @@ def interval(means: Array, level: float = LEVEL) -> tuple[Array, Array]:
     empty = np.isnan(means).all(0)
     low, high = np.nanpercentile(np.where(empty, 0.0, means), [tail, 100 - tail], axis=0)
     return np.where(empty, np.nan, low), np.where(empty, np.nan, high)
+
+
+def _summed(rows: Array, clusters: "pd.Series[Any]") -> Array:
+    """Return the sums of rows [n, k] over each cluster [clusters, k], in the order of the clusters' names."""
+    names, place = np.unique(clusters.to_numpy(str), return_inverse=True)
+    sums = np.zeros((len(names), rows.shape[1]))
+    np.add.at(sums, place, rows)
+    return sums
 
 
 def _chunks(draws: int) -> Iterator[int]:

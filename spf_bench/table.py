@@ -1,20 +1,20 @@
-"""Which runs may stand in one table, which of them wins a column, and which have not responded at all."""
+"""Which runs may stand in one table, and in which rows and columns."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from spf_bench.errors import UserError
+from spf_bench.ranking import places, unresponsive
 from spf_bench.record import RECORD, SCORES, Column, RunRecord, Score
-from spf_bench.triple import Category
+from spf_bench.table_notes import explain, explain_flags
+from spf_bench.tracks import PARTS, Category, Place, Track
 
 if TYPE_CHECKING:
     import pandas as pd
 
-RESPONSE = "clip_t"
-"""The score that must rise above the original portrait's for a method to have responded."""
 ALL = "all"
 
 
@@ -45,6 +45,8 @@ class Cell:
     """Whether no comparable row has a better one."""
     partial: bool
     """Whether triples are missing from it, so that it rests on another n than its column."""
+    second: bool = False
+    """Whether only the best of the comparable rows has a better one."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Table:
-    """Runs that may be compared: one suite, one test set, one n, one sampling, one way of scoring."""
+    """Runs that may be compared: one suite, one test set, one track, one n, one sampling, one way of scoring."""
 
     heading: str
     """What they have in common, n included."""
@@ -74,9 +76,9 @@ class Table:
     notes: tuple[str, ...]
     """What a reader must know beside the numbers."""
     n: int
-    """Triples behind every number that is not marked."""
+    """Portraits behind every number that is not marked."""
     category: str
-    """The category the numbers are of, or ``all``."""
+    """The category, or step of a sequence, that the numbers are of, or ``all``."""
 
 
 def collect(folder: Path) -> list[Entry]:
@@ -93,18 +95,31 @@ def collect(folder: Path) -> list[Entry]:
 
 
 def build(entries: Iterable[Entry], by_category: bool = False) -> list[Table]:
-    """Return one table for each set of runs that may be compared, or one for each of its categories."""
+    """Return one table for each set of runs that may be compared, or one for each of its categories or steps."""
     tables = []
-    for _, group in groupby(sorted(entries, key=_comparable), key=_comparable):
-        newest, notes = _newest(list(group))
-        categories: list[str] = [ALL, *Category] if by_category else [ALL]
-        tables += [table_of(newest, str(c), notes) for c in categories if str(c) in newest[0].record.scores]
+    for group, notes in groups(entries):
+        parts: list[str] = [ALL, *map(str, PARTS)] if by_category else [ALL]
+        tables += [table_of(group, part, notes) for part in parts if part in group[0].record.scores]
     return tables
 
 
-def _comparable(entry: Entry) -> tuple[str, ...]:
+def groups(entries: Iterable[Entry]) -> list[tuple[list[Entry], list[str]]]:
+    """Return each set of runs that may be compared, the newest of each kind, and what was left out."""
+    found = groupby(sorted(entries, key=comparable), key=comparable)
+    return [_newest(list(group)) for _, group in found]
+
+
+def comparable(entry: Entry) -> tuple[str, ...]:
+    """Return what must be equal for two runs to stand in one table."""
     r = entry.record
-    return (r.suite, r.testset.name, r.testset.sha256, f"{r.n:09}", str(r.sampling), r.weights["pipeline"], r.scoring)
+    same = (r.suite, r.testset.name, r.testset.sha256, f"{_order(r)} {r.track}", f"{r.n:09}")
+    return (*same, str(r.sampling), r.weights.get("pipeline", r.originals_sha256), r.scoring)
+
+
+def _order(record: RunRecord) -> int:
+    """Return the place of a record's track; what this version does not know comes last."""
+    tracks = [track.value for track in Track]
+    return tracks.index(record.track) if record.track in tracks else len(tracks)
 
 
 def _newest(entries: Sequence[Entry]) -> tuple[list[Entry], list[str]]:
@@ -124,24 +139,33 @@ def table_of(entries: Sequence[Entry], category: str = ALL, notes: Iterable[str]
     """Return one table of runs that may be compared, in this order."""
     records = [entry.record for entry in entries]
     columns = tuple({column.key: column for record in records for column in record.columns}.values())
-    flagged = _unresponsive(entries, category)
-    ranked = [r for r in records if not r.method.reference and r.run not in (flagged or ())]
-    rows = tuple(
-        Row(_label(r, records), r, _cells(r, ranked, columns, category), r.run in (flagged or ())) for r in records
-    )
+    told = unresponsive(entries, category)
+    flagged = told or set()
+    cells = _cells(records, flagged, columns, category)
+    rows = tuple(Row(label(r, records), r, cells[r.run], r.run in flagged) for r in records)
     n = max((s.n + s.missing for r in records for s in r.scores.get(category, {}).values()), default=0)
-    first, of = records[0], "" if category == ALL else f", {Category(category).label}"
-    heading = f"{first.testset.name}{of}: n = {n}, suite {first.suite}, {_sampled(first)}"
-    notes = (*_explain(rows, columns), *_explain_flags(first, flagged), *notes)
-    return Table(heading, columns, rows, notes, n, category)
+    said = (*explain(rows, columns), *explain_flags(records[0], told), *notes)
+    return Table(_heading(records[0], category, n), columns, rows, said, n, category)
 
 
-def _sampled(record: RunRecord) -> str:
+def _heading(record: RunRecord, category: str, n: int) -> str:
+    about = Track(record.track).about if record.track in list(Track) else record.track
+    which = ", ".join(filter(None, [record.testset.name, about, part_label(category)]))
+    of = f" of {record.n} triples" if record.track == Track.sequence and n > record.n else ""
     s = record.sampling
-    return f"{s.steps} steps of {s.scheduler} at guidance {s.guidance:g}, {s.dtype}"
+    sampled = f"{s.steps} steps of {s.scheduler} at guidance {s.guidance:g}, {s.dtype}" if s.steps else s.scheduler
+    return f"{which}: n = {n}{of}, suite {record.suite}, {sampled}"
 
 
-def _label(record: RunRecord, others: Sequence[RunRecord]) -> str:
+def part_label(part: str) -> str:
+    """Return a category or a step of a sequence in words; nothing for all of them."""
+    kinds: tuple[type[Category | Place], ...] = (Category, Place)
+    known = [kind(part).label for kind in kinds if part in list(kind)]
+    return known[0] if known else "" if part == ALL else part
+
+
+def label(record: RunRecord, others: Sequence[RunRecord]) -> str:
+    """Return a run's name in print, with what tells it from ``others``."""
     same = [other for other in others if other.method.name == record.method.name]
     details = [record.preset] if record.preset not in (None, "default") else []
     if record.seed or len({other.seed for other in same}) > 1:
@@ -150,67 +174,17 @@ def _label(record: RunRecord, others: Sequence[RunRecord]) -> str:
     return record.method.title + (f" ({', '.join(map(str, details))})" if details else "")
 
 
-def _unresponsive(entries: Sequence[Entry], category: str) -> set[str] | None:
-    """Return the runs whose response is not above the original's; None where there is no original."""
-    from spf_bench.stats import compare
-
-    responses = {entry.record.run: _response(entry, category) for entry in entries}
-    originals = [responses[entry.record.run] for entry in entries if entry.record.method.reference]
-    if not originals or (original := originals[0]) is None:
-        return None
-    methods = [entry.record.run for entry in entries if not entry.record.method.reference]
-    known = {run: response for run in methods if (response := responses[run]) is not None}
-    return {run for run, response in known.items() if not compare(response, original).low > 0}
-
-
-def _response(entry: Entry, category: str) -> "pd.Series[Any] | None":
-    frame = entry.scores()
-    if frame is None or RESPONSE not in frame:
-        return None
-    return frame[RESPONSE] if category == ALL else frame.loc[frame["category"] == category, RESPONSE]
-
-
-def _cells(record: RunRecord, ranked: Sequence[RunRecord], columns: Iterable[Column], category: str) -> dict[str, Cell]:
-    scores = record.scores.get(category, {})
-    return {
-        c.key: Cell(scores[c.key], _is_best(record, ranked, c, category), scores[c.key].missing > 0)
-        for c in columns
-        if c.key in scores
-    }
-
-
-def _is_best(record: RunRecord, ranked: Iterable[RunRecord], column: Column, category: str) -> bool:
-    """Say whether no ranked run prints a better number; a run without competition wins nothing."""
-    values = {r.run: _value(r, column, category) for r in ranked}
-    competing = {run: value for run, value in values.items() if value is not None}
-    if record.run not in competing or len(competing) < 2:
-        return False
-    return competing[record.run] == (max if column.higher_is_better else min)(competing.values())
-
-
-def _value(record: RunRecord, column: Column, category: str) -> float | None:
-    """Return a score as it is printed; None where it was not measured on every triple."""
-    score = record.scores.get(category, {}).get(column.key)
-    return None if score is None or score.mean is None or score.missing else round(score.mean, column.decimals)
-
-
-def _explain_flags(first: RunRecord, flagged: set[str] | None) -> Iterator[str]:
-    if flagged is None:
-        command = first.command.replace(f"--method {first.method.name}", "--method original")
-        yield f"over-alignment cannot be told without the original portraits: {command.split(' --preset')[0]}"
-    if flagged:
-        yield (
-            "! over-aligned, not ranked: CLIP-T is not above the original portrait's (95 % interval of the paired "
-            "difference), so the method has not responded"
-        )
-
-
-def _explain(rows: Sequence[Row], columns: Sequence[Column]) -> Iterator[str]:
-    """Yield why cells are partial or to be read with care, each reason once a column."""
+def _cells(
+    records: Sequence[RunRecord], flagged: set[str], columns: Iterable[Column], category: str
+) -> dict[str, dict[str, Cell]]:
+    """Return the cells of every run, by its name and the key of the score."""
+    ranked = [r for r in records if not r.method.reference and r.run not in flagged]
+    found: dict[str, dict[str, Cell]] = {r.run: {} for r in records}
     for column in columns:
-        scores = {row.label: row.cells[column.key].score for row in rows if column.key in row.cells}
-        for reason in sorted({score.reason for score in scores.values() if score.reason}):
-            about = {label: score for label, score in scores.items() if score.reason == reason}
-            missing = [f"{label} lacks {score.missing}" for label, score in about.items() if score.missing]
-            where = "" if missing or len(about) == len(rows) else f" ({', '.join(about)})"
-            yield f"{column.title}{where}: {reason}" + (f" († {', '.join(missing)})" if missing else "")
+        won = places(ranked, column, category)
+        for r in records:
+            score = r.scores.get(category, {}).get(column.key)
+            if score is not None:
+                cell = Cell(score, r.run in won.best, score.missing > 0, r.run in won.second)
+                found[r.run][column.key] = cell
+    return found

@@ -1,19 +1,21 @@
-"""Tables as text, Markdown, CSV and LaTeX."""
+"""Tables of scores as text, Markdown, CSV, LaTeX and JSON."""
 
-import csv
-import io
+import json
 from collections.abc import Callable, Iterable, Sequence
 from enum import StrEnum
 from itertools import groupby
-from textwrap import wrap
 
-from spf_bench import published
+from spf_bench.layout import WIDTH, Format, booktabs, grid, notes_below, pipes, tex, tex_row
+from spf_bench.published import sheet as published_sheet
 from spf_bench.record import Column, Score
+from spf_bench.sheet import render_sheet
 from spf_bench.table import Cell, Row, Table
+from spf_bench.table_data import plain, to_csv
 
-WIDTH = 120
+__all__ = ["WIDTH", "Format", "Interval", "heading", "number", "render", "render_published", "spread"]
+
 LEGEND = (
-    "* the best number of the rows that compete",
+    "* the best, ° the second of the rows that compete",
     "± or range: 95 % interval, by paired bootstrap over triples, for FID by jackknife",
 )
 
@@ -29,19 +31,12 @@ class Interval(StrEnum):
     """Not at all."""
 
 
-class Format(StrEnum):
-    """What a table can be printed as."""
-
-    text = "text"
-    md = "md"
-    csv = "csv"
-    tex = "tex"
-
-
 def render(tables: Sequence[Table], kind: Format, interval: Interval = Interval.half) -> str:
     """Return ``tables`` as one text that ends in a newline."""
     if kind is Format.csv:
-        return _csv(tables)
+        return to_csv(tables)
+    if kind is Format.json:
+        return json.dumps([plain(table) for table in tables], indent=2, ensure_ascii=False) + "\n"
     one: dict[Format, Callable[[Table, Interval], str]] = {
         Format.text: _text,
         Format.md: _markdown,
@@ -52,19 +47,7 @@ def render(tables: Sequence[Table], kind: Format, interval: Interval = Interval.
 
 def render_published(kind: Format, table: str = "1") -> str:
     """Return the paper's figures, one of its tables by number, with the note that sets them apart."""
-    source, rows = f"Table {table} of {published.SOURCE}", published.TABLES[table]
-    head = ["method", *published.TITLES]
-    body = [[row.method, *(f"{value:.2f}" for value in row.values)] for row in rows]
-    notes = [f"{row.method}: {row.note}" for row in rows if row.note]
-    if kind is Format.csv:
-        return _write_csv([["published method", *published.COLUMNS], *body])
-    if kind is Format.md:
-        return "\n".join([f"**{source}**", "", *_pipes([head, *body]), "", published.NOTE, *notes]) + "\n"
-    if kind is Format.tex:
-        lines = [_tex_row(map(_escape, row)) for row in (head, *body)]
-        return _booktabs("l" + "r" * len(published.COLUMNS), lines[:1], lines[1:], [published.NOTE, *notes]) + "\n"
-    lines = [line for note in (published.NOTE, *notes) for line in wrap(note, WIDTH)]
-    return "\n".join([source, *_grid([head, *body], breaks=(5, 6)), "", *lines]) + "\n"
+    return render_sheet(published_sheet(table), kind)
 
 
 def heading(title: str, higher_is_better: bool) -> str:
@@ -87,12 +70,34 @@ def spread(score: Score, column: Column, interval: Interval) -> str:
 
 
 def _text(table: Table, interval: Interval) -> str:
-    grid = [["method", *_titles(table.columns)]]
+    blocks = ["\n".join(_block(table, columns, interval)) for columns in _folded(table, interval)]
+    return "\n".join([*notes_below([table.heading]), *blocks, "", *notes_below((*LEGEND, *table.notes))])
+
+
+def _folded(table: Table, interval: Interval) -> list[list[Column]]:
+    """Return the columns in blocks that fit a terminal; a group of columns is kept whole where it can be."""
+    blocks: list[list[Column]] = [[]]
+    for _, group in groupby(table.columns, key=lambda c: c.group):
+        whole = list(group)
+        if blocks[-1] and not _fits(table, [*blocks[-1], *whole], interval):
+            blocks.append([])
+        for column in whole:
+            if blocks[-1] and not _fits(table, [*blocks[-1], column], interval):
+                blocks.append([])
+            blocks[-1].append(column)
+    return blocks
+
+
+def _fits(table: Table, columns: Sequence[Column], interval: Interval) -> bool:
+    return len(_block(table, columns, interval)[0]) <= WIDTH
+
+
+def _block(table: Table, columns: Sequence[Column], interval: Interval) -> list[str]:
+    rows = [["method", *_titles(columns)]]
     for row in table.rows:
-        grid.append([_label(row), *(_mark(row.cells.get(c.key), c) for c in table.columns)])
-        grid += _below(row, table.columns, interval)
-    lines = [line for note in (*LEGEND, *table.notes) for line in wrap(note, WIDTH, subsequent_indent="  ")]
-    return "\n".join([table.heading, *_grid(grid, _breaks(table.columns)), "", *lines])
+        rows.append([_label(row), *(_mark(row.cells.get(c.key), c) for c in columns)])
+        rows += _below(row, columns, interval)
+    return grid(rows, _breaks(columns))
 
 
 def _below(row: Row, columns: Sequence[Column], interval: Interval) -> list[list[str]]:
@@ -115,12 +120,12 @@ def _markdown(table: Table, interval: Interval) -> str:
         if found is None:
             return "–"
         value = number(found.score.mean, column) + ("†" if found.partial else "")
-        value = f"**{value}**" if found.best else value
+        value = f"**{value}**" if found.best else f"<u>{value}</u>" if found.second else value
         return f"{value} {_spread(found, column, interval)}".rstrip()
 
     body = [[_label(row), *(cell(row, column) for column in table.columns)] for row in table.rows]
     notes = [line for note in table.notes for line in ("", note)]
-    return "\n".join([f"**{table.heading}**", "", *_pipes([["method", *_titles(table.columns)], *body]), *notes])
+    return "\n".join([f"**{table.heading}**", "", *pipes([["method", *_titles(table.columns)], *body]), *notes])
 
 
 def _latex(table: Table, interval: Interval) -> str:
@@ -128,38 +133,16 @@ def _latex(table: Table, interval: Interval) -> str:
         found = row.cells.get(column.key)
         if found is None or found.score.mean is None:
             return "--"
-        value = number(found.score.mean, column) + (r"\textsuperscript{\dag}" if found.partial else "")
-        value = rf"\textbf{{{value}}}" if found.best else value
-        width = _spread(found, column, interval).replace("±", r"$\pm$").replace("–", "--")
+        value = tex(number(found.score.mean, column) + ("†" if found.partial else ""))
+        value = rf"\textbf{{{value}}}" if found.best else rf"\underline{{{value}}}" if found.second else value
+        width = tex(_spread(found, column, interval))
         return value + (rf" {{\scriptsize {width}}}" if width else "")
 
-    arrows = map(_escape, _titles(table.columns))
     groups = ["r" * len(list(group)) for _, group in groupby(table.columns, key=lambda c: c.group)]
-    body = [_tex_row([_escape(_label(row)), *(cell(row, c) for c in table.columns)]) for row in table.rows]
-    return _booktabs(
-        "l" + r"@{\hskip 1.2em}".join(groups), [_tex_row(["Method", *arrows])], body, [table.heading, *table.notes]
-    )
-
-
-def _csv(tables: Sequence[Table]) -> str:
-    columns = list({column.key: column for table in tables for column in table.columns}.values())
-    facts = ["suite", "testset", "testset_sha256", "category", "n", "method", "label", "preset", "seed", "run"]
-    head = [*facts, "over_aligned", *(c.key + end for c in columns for end in ("", "_lo", "_hi", "_n"))]
-    return _write_csv([head, *(_csv_row(table, row, columns) for table in tables for row in table.rows)])
-
-
-def _csv_row(table: Table, row: Row, columns: Iterable[Column]) -> list[object]:
-    r = row.record
-    facts = [r.suite, r.testset.name, r.testset.sha256, table.category, table.n, r.method.name, row.label, r.preset]
-    scores = [row.cells[c.key].score if c.key in row.cells else None for c in columns]
-    values = [v for s in scores for v in ((s.mean, s.lo, s.hi, s.n) if s else (None,) * 4)]
-    return [*facts, r.seed, r.run, row.unresponsive, *values]
-
-
-def _write_csv(rows: Iterable[Sequence[object]]) -> str:
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(rows)
-    return text.getvalue()
+    columns = "l" + r"@{\hskip 1.2em}".join(groups)
+    body = [tex_row([tex(_label(row)), *(cell(row, c) for c in table.columns)]) for row in table.rows]
+    head = [tex_row(["Method", *map(tex, _titles(table.columns))])]
+    return booktabs(columns, head, body, [table.heading, *table.notes])
 
 
 def _titles(columns: Iterable[Column]) -> list[str]:
@@ -174,7 +157,9 @@ def _mark(cell: Cell | None, column: Column) -> str:
     """A number and, in a column of its own, its mark."""
     if cell is None:
         return "– "
-    return number(cell.score.mean, column) + ("*" if cell.best else "†" if cell.partial else " ")
+    return number(cell.score.mean, column) + (
+        "*" if cell.best else "°" if cell.second else "†" if cell.partial else " "
+    )
 
 
 def _spread(cell: Cell | None, column: Column, interval: Interval) -> str:
@@ -183,37 +168,3 @@ def _spread(cell: Cell | None, column: Column, interval: Interval) -> str:
 
 def _breaks(columns: Sequence[Column]) -> tuple[int, ...]:
     return tuple(i for i in range(1, len(columns)) if columns[i].group != columns[i - 1].group)
-
-
-def _grid(rows: Sequence[Sequence[str]], breaks: Sequence[int]) -> list[str]:
-    """Lay rows out in columns, the first to the left, the others to the right; a bar before each break."""
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    bars = ["" if i == 0 else " | " if i - 1 in breaks else "  " for i in range(len(widths))]
-
-    def line(row: Sequence[str]) -> str:
-        cells = [row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True))]
-        return "".join(bar + cell for bar, cell in zip(bars, cells, strict=True)).rstrip()
-
-    rule = "─" * len("".join(bar + " " * width for bar, width in zip(bars, widths, strict=True)))
-    return [rule, line(rows[0]), rule, *map(line, rows[1:]), rule]
-
-
-def _pipes(rows: Sequence[Sequence[str]]) -> list[str]:
-    rule = "|".join(["---", *["---:"] * (len(rows[0]) - 1)])
-    lines = ["| " + " | ".join(row) + " |" for row in rows]
-    return [lines[0], f"|{rule}|", *lines[1:]]
-
-
-def _booktabs(columns: str, head: Sequence[str], body: Sequence[str], notes: Sequence[str]) -> str:
-    comments = [f"% {note}" for note in notes]
-    start = [rf"\begin{{tabular}}{{{columns}}}", r"\toprule"]
-    return "\n".join([*comments, *start, *head, r"\midrule", *body, r"\bottomrule", r"\end{tabular}"])
-
-
-def _tex_row(cells: Iterable[str]) -> str:
-    return " & ".join(cells) + r" \\"
-
-
-def _escape(text: str) -> str:
-    special = {"%": r"\%", "&": r"\&", "_": r"\_", "#": r"\#", "↑": r"$\uparrow$", "↓": r"$\downarrow$"}
-    return "".join(special.get(character, character) for character in text)

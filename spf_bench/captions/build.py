@@ -55,7 +55,7 @@ def _portraits(seed: int, n: int) -> tuple[Case, ...]:
     for i, (category, person) in enumerate(zip(order, deck(n, rng), strict=True), start=1):
         about = Line("", person.tags)
         fitting = [line for line in grammar.targets()[category] if fits(line, about)]
-        target, caption = _draw(fitting, partial(grammar.compose, person, rng=rng), used, seen, rng)
+        target, caption = draw(fitting, partial(grammar.compose, person, rng=rng), used, seen, rng)
         triple = _triple(f"{FIVE_K}-{i:04}", caption.phrases, target, category)
         facts = {"gender": person.gender, "age": person.age, "skin": person.skin or "", "setting": caption.setting}
         cases.append(Case(triple, facts))
@@ -99,13 +99,13 @@ def build_general(seed: int = 0, n: int = 600) -> list[Case]:
         domain = general.DOMAINS[i % 3]
         category = next(orders[domain])
         lines = general.targets(domain)[category]
-        target, caption = _draw(lines, partial(general.compose, domain, rng=rng), used, seen, rng)
+        target, caption = draw(lines, partial(general.compose, domain, rng=rng), used, seen, rng)
         triple = _triple(f"{GENERAL}-{i + 1:04}", caption.phrases, target, category)
         cases.append(Case(triple, {"domain": domain, "setting": caption.setting}))
     return cases
 
 
-def _draw(
+def draw(
     lines: Iterable[Line],
     compose: Callable[[Line], grammar.Caption | None],
     used: Counter[str],

@@ -102,3 +102,31 @@ def test_jackknife_of_a_mean_is_its_standard_error():
 
 def test_jackknife_needs_two_rows_a_fold():
     assert np.isnan(jackknife(lambda rows: 0.0, 39)).all()
+
+
+def test_rows_of_one_cluster_are_drawn_and_flipped_together(pair):
+    difference = pair[0] - pair[1]
+    copies = [difference.rename(lambda name, k=k: f"{name}-{k}") for k in range(4)]
+    rows = pd.concat(copies)
+    clusters = pd.Series([name.rsplit("-", 1)[0] for name in rows.index], rows.index)
+    nothing = rows * 0
+    together, apart = compare(rows, nothing, clusters=clusters), compare(rows, nothing)
+    once = compare(difference, difference * 0)
+    assert together.n == 2000 and (together.low, together.high) == pytest.approx((once.low, once.high))
+    assert together.p == once.p
+    assert apart.high - apart.low == pytest.approx((once.high - once.low) / 2, rel=0.05)  # four copies tell no more
+
+
+def test_a_cluster_with_missing_rows_counts_those_it_has():
+    rows = pd.DataFrame({"x": [1.0, np.nan, 3.0, 5.0]}, ["a-1", "a-2", "b-1", "b-2"])
+    clusters = pd.Series(["a", "a", "b", "b"], rows.index)
+    estimate = bootstrap(rows, clusters=clusters)["x"]
+    assert (estimate.n, estimate.value) == (3, 3.0) and (estimate.low, estimate.high) == (1.0, 4.0)
+
+
+def test_jackknife_leaves_clusters_out_whole():
+    values = np.repeat(np.random.default_rng(0).normal(size=60), 5)
+    clusters = [f"t{i:03}" for i in range(60) for _ in range(5)]
+    once = jackknife(lambda rows: float(values[::5][rows].mean()), 60)
+    assert jackknife(lambda rows: float(values[rows].mean()), 300, clusters=clusters) == pytest.approx(once)
+    assert np.isnan(jackknife(lambda rows: 0.0, 100, clusters=["t"] * 100)).all()

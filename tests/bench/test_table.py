@@ -190,8 +190,10 @@ def test_text_fits_a_terminal(four: Path, interval: Interval) -> None:
     scores = {"all": {column.key: score(typical.get(column.key, 0.4321)) for column in wide}}
     for name in ("naive", "spf"):
         put(four, name, columns=wide, scores=scores, suite="wide")
-    table = next(t for t in build(collect(four)) if len(t.columns) == 10)
-    assert max(map(len, render([table], Format.text, interval).splitlines())) <= 120
+    table = next(t for t in build(collect(four)) if len(t.columns) == len(wide) > 10)
+    text = render([table], Format.text, interval)
+    assert max(map(len, text.splitlines())) <= 120
+    assert all(f" {column.title}" in text for column in wide) and text.count("\nmethod") > 1
 
 
 @pytest.mark.parametrize("kind", list(Format))

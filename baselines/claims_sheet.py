@@ -1,0 +1,52 @@
+"""The verdicts on the paper's claims as a table."""
+
+from collections.abc import Sequence
+
+from baselines.standings import NOT_RUN, STATEMENTS, Comparison, Finding, Statement, told
+from spf_bench.sheet import Sheet
+from spf_bench.table import ALL, part_label
+
+WORDS = ("holds", "does not hold", "undecided")
+NOTE = (
+    "a score holds where the whole 95 % interval of the paired difference (over triples, and seeds where there are "
+    "several) lies on the claimed side of zero, does not hold where all of it lies on the other"
+)
+
+
+def sheet(found: Sequence[Finding]) -> Sheet:
+    """Return a row for every comparison that could be made, and below them what they say of each claim."""
+    made = [finding for finding in found if finding.differences]
+    rows = tuple(
+        (str(f.statement.number), _compared(f.comparison), *(_scores(f, word) for word in WORDS)) for f in made
+    )
+    verdicts = [f"claim {s.number}, {s.text}: {_verdict(s, found)}" for s in STATEMENTS]
+    data = tuple(_data(finding, key) for finding in made for key in finding.verdicts)
+    head = ("claim", "compared", *WORDS)
+    return Sheet("claims", "The paper's claims in these runs", head, rows, data, (*verdicts, NOTE), left=len(head))
+
+
+def _compared(comparison: Comparison) -> str:
+    where = [comparison.track.value] if comparison.track.value != "triples" else []
+    where += [part_label(comparison.part)] if comparison.part != ALL else []
+    what = "spread of " if comparison.spread else ""
+    return f"{what}{comparison.method} − {comparison.other}" + (f" ({', '.join(where)})" if where else "")
+
+
+def _scores(finding: Finding, word: str) -> str:
+    return ", ".join(key for key, said in finding.verdicts.items() if said == word)
+
+
+def _verdict(statement: Statement, found: Sequence[Finding]) -> str:
+    """Return what is said of a claim, and which of its comparisons are still to be made."""
+    names = [_compared(f.comparison) for f in found if f.statement is statement and not f.differences]
+    said = told(statement, found)
+    return f"{said}; not run: {', '.join(names)}" if names and said != NOT_RUN else said
+
+
+def _data(finding: Finding, key: str) -> dict[str, object]:
+    score, c = finding.differences[key], finding.comparison
+    return {
+        "claim": finding.statement.number, "method": c.method, "minus": c.other, "track": c.track.value, "part": c.part,
+        "of": "spread" if c.spread else "mean", "metric": key, "claimed_sign": dict(c.signs)[key],
+        "difference": score.mean, "lo": score.lo, "hi": score.hi, "n": score.n, "verdict": finding.verdicts[key],
+    }  # fmt: skip
