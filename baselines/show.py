@@ -3,20 +3,27 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+from baselines.checkpoint import accepted
 from baselines.experiment import Experiment
 from baselines.map_sheet import Line, heat, over, sheet
-from baselines.maps import Moment, Texts, checkpoint_of, mean_cosine, original, read_texts, watch
+from baselines.maps import Moment, Texts, mean_cosine, original, read_texts, watch
 from baselines.training import config_of, for_users
+from spf_bench import overlays
 from spf_bench.artifacts import Artifacts
 from spf_bench.backbone import Backbone
 from spf_bench.errors import unknown
+from spf_bench.given import content_sha256
 from spf_bench.method import Method, get_method
 from spf_bench.plan import Run
 from spf_bench.progress import Progress, Silent
 from spf_bench.run import train
 from spf_bench.testset import TestSet
 from spf_bench.triple import Triple
+
+if TYPE_CHECKING:
+    from spf_train.clip import FrozenClip
 
 
 @dataclass(frozen=True)
@@ -40,7 +47,7 @@ class Scene:
             UserError: The test set has no such triple.
         """
         triple, run = find(experiment.testset, name), experiment.run("spf", (), seed)
-        where = None if checkpoint is None else checkpoint_of(checkpoint)
+        where = None if checkpoint is None else accepted(run.method, checkpoint, run.suite)
         where = where or train(run, Artifacts(run.cache / "checkpoints", run.training), progress)
         assert where is not None  # SPF trains
         backbone = Backbone.from_folder(run.suite.pipeline, run.suite.sampling, run.device)
@@ -48,20 +55,22 @@ class Scene:
 
     def texts(self) -> Texts:
         """Return the triple's phrases with gammas as in training: centred on the training set's mean."""
-        from spf_train.clip import FrozenClip
+        tokenizer: Any = self.backbone.pipe.tokenizer
+        clip, shift = reader(self.run, tokenizer)
+        return read_texts(self.triple, tokenizer, clip, shift)
 
-        with for_users():
-            clip = FrozenClip.from_pretrained(self.run.suite.clip)
-        centre, tokenizer = config_of(self.run.preset, self.run.method.changes).spf.gamma_center, self._tokenizer
-        if centre is None:
-            return read_texts(self.triple, tokenizer, clip, 0.0)
-        samples = self.run.suite.trainset(self.run.seed, self.run.preset.samples)
-        pairs = [(sample.base, sample.target) for sample in samples]
-        return read_texts(self.triple, tokenizer, clip, centre - mean_cosine(pairs, tokenizer, clip))
 
-    @property
-    def _tokenizer(self) -> object:
-        return self.backbone.pipe.tokenizer
+def reader(run: Run, tokenizer: Any) -> "tuple[FrozenClip, float]":
+    """Return the CLIP that a run's gammas come from, and what training added to its cosines."""
+    from spf_train.clip import FrozenClip
+
+    with for_users():
+        clip = FrozenClip.from_pretrained(run.suite.clip)
+    centre = config_of(run.preset, run.method.changes).spf.gamma_center
+    if centre is None:
+        return clip, 0.0
+    samples = run.suite.trainset(run.seed, run.preset.samples)
+    return clip, centre - mean_cosine([(sample.base, sample.target) for sample in samples], tokenizer, clip)
 
 
 def find(testset: TestSet, name: str) -> Triple:
@@ -86,12 +95,19 @@ def stage1_of(scene: Scene, checkpoint: Path | None) -> Path | None:
 
 def draw_sfcm(scene: Scene, steps: int, to: Path) -> Path:
     """Draw original and customised portrait, and M, A_i with gamma_i, and M̂ at some timesteps (Fig. 3)."""
+    return _drawn(scene, "sfcm", sfcm_lines(scene, scene.texts(), steps), to)
+
+
+def sfcm_lines(scene: Scene, texts: Texts, steps: int) -> list[Line]:
+    """Return original and customised portrait, and M, A_i with gamma_i, and M̂ at some timesteps, a line each."""
     config = config_of(scene.run.preset, scene.run.method.changes).spf
-    texts, method = scene.texts(), scene.run.method
+    method = scene.run.method
     first = original(scene.backbone, scene.triple)
-    method.load(scene.backbone, scene.checkpoint)
-    custom, moments = watch(method, scene.backbone, scene.triple, texts, config, contrast=True)
-    method.unload(scene.backbone)
+    try:
+        method.load(scene.backbone, scene.checkpoint)
+        custom, moments = watch(method, scene.backbone, scene.triple, texts, config, contrast=True)
+    finally:
+        method.unload(scene.backbone)
     chosen = _spread(moments, steps)
     lines = [
         Line("portraits of the same noise", [first, custom], ("original", "customised")),
@@ -104,7 +120,7 @@ def draw_sfcm(scene: Scene, steps: int, to: Path) -> Path:
     released = [m.released for m in chosen if m.released is not None]
     lines.append(Line("refined map: what is released", [heat(values) for values in released]))
     lines.append(Line("the same over the customised portrait", [over(values, custom) for values in released]))
-    return sheet(scene.triple.prompt, lines, to)
+    return lines
 
 
 def draw_attention(scene: Scene, stage1: Path | None, steps: int, to: Path) -> Path:
@@ -123,7 +139,19 @@ def draw_attention(scene: Scene, stage1: Path | None, steps: int, to: Path) -> P
         heads = () if lines else ("portrait", *(f"t = {m.t}" for m in chosen))
         cells = [portrait, *(over(m.target, portrait) for m in chosen)]
         lines.append(Line(f"{title}: {scene.triple.target}", cells, heads))
+    return _drawn(scene, "attention", lines, to)
+
+
+def _drawn(scene: Scene, kind: str, lines: Sequence[Line], to: Path) -> Path:
+    """Write a grid as a picture, and beside the runs it was drawn from, where report and figures look for it."""
+    overlays.keep(grid(scene, kind, lines), scene.run.runs / scene.run.testset.name, content_sha256(scene.checkpoint))
     return sheet(scene.triple.prompt, lines, to)
+
+
+def grid(scene: Scene, kind: str, lines: Sequence[Line]) -> overlays.Grid:
+    """Return lines as the report, the figures and the demo show them."""
+    strips = [overlays.Strip(line.label, line.cells, line.heads) for line in lines]
+    return overlays.Grid(scene.triple.id, kind, scene.triple.prompt, strips)
 
 
 def _spread(moments: Sequence[Moment], steps: int) -> list[Moment]:

@@ -1,0 +1,78 @@
+"""Fig. 13: FID over the weight of each loss, from ``sweep.json`` of ``spf-bench sweep``."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from spf_bench.errors import UserError
+from spf_bench.figures.ask import Ask
+from spf_bench.figures.style import FAINT, TONES, WIDTH, canvas
+from spf_bench.store import read_json
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+FILE = "sweep.json"
+COMMAND = "spf-bench sweep --lambda text,fine,enhance"
+NAMES = {"text": "λ_text", "fine": "λ_fine", "enhance": "λ_enh"}
+LEVEL = "no_sfcm"
+Scores = Mapping[str, Any]
+
+
+def sweep(ask: Ask) -> "Figure":
+    """Draw FID with its interval over the values of each weight, the line without the control map beside it."""
+    path = _file(ask)
+    scores = _scores(path)
+    curves = {name: points for name in NAMES if (points := _points(scores, name))}
+    if not curves:
+        raise UserError(f"{path} has nothing to draw", "no weight in it has an FID", COMMAND)
+    figure = canvas(2.2, WIDTH * max(len(curves), 2) / 3)
+    level = scores.get(LEVEL, {}).get("fid", {}).get("mean")
+    for number, (name, points) in enumerate(curves.items()):
+        axes: Any = figure.add_subplot(1, len(curves), number + 1)
+        _panel(axes, points, TONES[number], level)
+        axes.set_xlabel(NAMES[name])
+    figure.axes[0].set_ylabel("FID ↓")
+    figure.tight_layout()
+    return figure
+
+
+def _panel(axes: Any, points: list[tuple[float, float, float]], tone: str, level: float | None) -> None:
+    """Draw values evenly apart: they are multiples, and zero has no logarithm."""
+    places, values, halves = range(len(points)), [y for _, y, _ in points], [half for _, _, half in points]
+    axes.errorbar(places, values, yerr=halves, color=tone, marker="o", capsize=2, elinewidth=0.9)
+    axes.set_xticks(list(places), [f"{x:g}" for x, _, _ in points], rotation=35, ha="right", rotation_mode="anchor")
+    if level is not None:
+        axes.axhline(level, color=FAINT, linestyle="--", linewidth=1)
+        axes.annotate("w/o SFCM", (0.02, level), (0, 2), ("axes fraction", "data"), "offset points", color=FAINT)
+
+
+def _points(scores: Scores, name: str) -> list[tuple[float, float, float]]:
+    """Return (weight, FID, half its interval) of one weight from the smallest."""
+    points = []
+    for key, found in scores.items():
+        weight, _, value = key.partition("=")
+        fid = found.get("fid") or {}
+        if weight == name and value and fid.get("mean") is not None:
+            known = fid.get("lo") is not None and fid.get("hi") is not None
+            points.append((float(value), fid["mean"], (fid["hi"] - fid["lo"]) / 2 if known else 0.0))
+    return sorted(points)
+
+
+def _file(ask: Ask) -> Path:
+    found = [path / FILE if path.is_dir() else path for path in ask.data] or sorted(ask.runs.rglob(FILE))
+    if not found or not found[0].is_file():
+        where = found[0] if found else ask.runs
+        raise UserError(f"no sweep in {where}", "Fig. 13 is drawn from a sweep over loss weights", COMMAND)
+    if len(found) > 1:
+        named = ", ".join(map(str, found))
+        raise UserError("there is more than one sweep", named, f"spf-bench figure 13 --data {found[0]}")
+    return found[0]
+
+
+def _scores(path: Path) -> Scores:
+    try:
+        scores = read_json(path)["scores"]
+        return {str(key): dict(found) for key, found in scores.items()}
+    except (OSError, KeyError, TypeError, ValueError, AttributeError) as error:
+        raise UserError(f"{path} is no sweep", f"{type(error).__name__}: {error}", COMMAND) from error
