@@ -1,0 +1,144 @@
+"""Builds a training set: plan, images, captions, scores, the set itself; each stage goes on where it stopped."""
+
+import shutil
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from spf_bench.environment import describe
+from spf_bench.errors import UserError
+from spf_bench.originals.share import Share
+from spf_bench.progress import Progress
+from spf_bench.store import digest, read_json, write_json, write_text
+from spf_bench.trainset.captioner import Captioner, make_captions, reader
+from spf_bench.trainset.card import card
+from spf_bench.trainset.chunks import Stage
+from spf_bench.trainset.figures import Figures
+from spf_bench.trainset.filters import HPS, MATCH, REWARD
+from spf_bench.trainset.rows import Rows
+from spf_bench.trainset.scores import Scorer, hps_scorer, match_scorer, reward_scorer
+from spf_bench.trainset.spec import Spec
+from spf_bench.trainset.write import Writer
+
+BUILD = "build.json"
+LOADERS: dict[str, Callable[[Path, str, str, torch.dtype], Scorer]] = {
+    MATCH: match_scorer,
+    HPS: hps_scorer,
+    REWARD: reward_scorer,
+}
+"""What loads the scorer of each filter, given path, SHA-256, device and floating type."""
+
+
+@dataclass(frozen=True)
+class Build:
+    """The work on one set."""
+
+    spec: Spec
+    """What is to be built."""
+    share: Share = field(default_factory=Share)
+    """This process's part of it."""
+    batch: int = 10
+    """Images that captioner and judges look at together."""
+
+    def check(self) -> bool:
+        """Say whether the set is there already.
+
+        Raises:
+            UserError: Its folder holds something else, or cannot be made.
+        """
+        to = self.spec.to
+        if not to.exists() and not to.is_symlink():
+            self._open_work()
+            return False
+        try:
+            known = read_json(to / BUILD)["set"]
+        except (OSError, ValueError, KeyError, TypeError):
+            known = None
+        if known is not None and known == digest(self.spec.facts):
+            return True
+        why = "it holds a set built with other settings" if known else "there is something else"
+        raise UserError(f"cannot build {to}", why, "choose another folder")
+
+    def execute(self, progress: Progress) -> Figures | None:
+        """Do what is left to do.
+
+        Returns:
+            The numbers of the set; None where other shards are not done, and for all but the main process.
+
+        Raises:
+            UserError: A network does not fit, or images are not as they were painted.
+        """
+        self._begin(self.spec.plan.stage, self.spec.plan_facts)
+        self.spec.plan.make(self.share, progress)
+        if not self._paint(progress) or not self._caption(progress) or not self._score(progress):
+            return None
+        writer = self.spec.writer()
+        self._begin(writer.stage, self.spec.facts)
+        writer.make(self.share, progress)
+        self.share.wait()
+        return self._finish(writer) if self.share.main else None
+
+    def _open_work(self) -> None:
+        try:
+            self.spec.work.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UserError(f"cannot make {self.spec.work}", error.strerror or "", "choose another folder") from error
+
+    def _begin(self, stage: Stage, facts: dict[str, Any]) -> None:
+        """Make a stage's folder, before any process writes there."""
+        if self.share.main:
+            stage.begin(facts)
+        self.share.wait()
+
+    @property
+    def _device(self) -> str:
+        return self.share.device or self.spec.device
+
+    def _paint(self, progress: Progress) -> bool:
+        """Paint, and say whether all that anybody was to paint is there."""
+        for painting in self.spec.paintings:
+            self._begin(painting.stage, painting.facts)
+            painting.make(self.spec.plan, self.share, self._device, progress)
+        self.share.wait()
+        return not any(painting.stage.absent(".jsonl") for painting in self.spec.paintings)
+
+    def _caption(self, progress: Progress) -> bool:
+        stage, model = self.spec.rows.captions, self.spec.sources.captioner
+        if stage is None or model is None:
+            return True
+        self._begin(stage, self.spec.caption_facts)
+        load = partial(Captioner.load, model.path, self._device, self.spec.precision)
+        fits = reader(self.spec.sources.models[0].path)
+        painted = Rows(self.spec.plan, self.spec.paintings)
+        make_captions(painted, stage, load, fits, self.share, progress, self.batch)
+        self.share.wait()
+        return not stage.absent(".jsonl")
+
+    def _score(self, progress: Progress) -> bool:
+        filters, dtype = self.spec.filters, getattr(torch, self.spec.precision)
+        for name, scores in filters.scores.items():
+            self._begin(scores.stage, scores.facts)
+            network, asked = self.spec.sources.judges[name], partial(filters.asked, name)
+            load = partial(LOADERS[name], network.path, network.sha256, self._device, dtype)
+            scores.make(name.replace("_", " "), self.spec.rows, asked, load, self.share, progress, self.batch)
+            self.share.wait()
+            if scores.missing(asked()):
+                return False
+        return True
+
+    def _finish(self, writer: Writer) -> Figures:
+        """Complete the set and put it in place in one step."""
+        spec, figures = self.spec, Figures.of(self.spec.filters)
+
+        def describe_set(folder: Path) -> None:
+            write_text(folder / "README.md", card(spec.about(), figures, spec.filters))
+            environment = asdict(describe(spec.device))
+            write_json(folder / BUILD, {"set": digest(spec.facts), "facts": spec.facts, "environment": environment})
+
+        writer.finish(describe_set).rename(spec.to)
+        shutil.rmtree(writer.stage.folder)
+        return figures
