@@ -1,0 +1,173 @@
+"""What a study is on disk: who is compared, on which portraits, and what each participant is shown."""
+
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from spf_bench.errors import UserError
+from spf_bench.store import read_json, write_json
+from spf_bench.study.questions import Question
+
+STUDY, VOTES, IMAGES, ANSWERS, TALLY = "study.json", "votes.sqlite", "images", "answers", "tally.json"
+INVITATIONS, BALLOT = "invitations.csv", "ballot.html"
+SCHEMA = 1
+SIDES = ("left", "right")
+EQUAL = "equal"
+
+
+@dataclass(frozen=True)
+class Contestant:
+    """A method that is compared."""
+
+    label: str
+    """Its name in print."""
+    method: str
+    """What ``--method`` calls it."""
+    run: str
+    """The run its portraits are from."""
+
+
+@dataclass(frozen=True)
+class Unit:
+    """Two portraits of one triple; of an attention check, ``a`` is the right answer."""
+
+    a: str
+    """Label of the first method; empty in a check."""
+    b: str
+    """Label of the second method; empty in a check."""
+    triple: str
+    """Id of the triple."""
+    category: str
+    """Category of its target."""
+    check: bool = False
+    """Whether this is an attention check."""
+
+    @property
+    def pair(self) -> tuple[str, str]:
+        """The labels of both methods."""
+        return self.a, self.b
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A unit with what participants see of it."""
+
+    unit: Unit
+    base: str
+    target: str
+    original: str
+    """File of the original portrait, below ``images``."""
+    images: tuple[str, str]
+    """Files of the portraits of ``a`` and ``b``."""
+
+
+@dataclass(frozen=True)
+class Item:
+    """One comparison of one participant."""
+
+    key: str
+    """What the browser calls it; says nothing of what is compared."""
+    unit: int
+    """Index of what is compared."""
+    flipped: bool
+    """Whether ``a`` stands on the right."""
+
+    def chosen(self, choice: str) -> str:
+        """Return whom a side stands for: ``"a"``, ``"b"`` or ``"equal"``."""
+        return choice if choice == EQUAL else "ab"[(choice == "right") != self.flipped]
+
+
+@dataclass(frozen=True)
+class Ballot:
+    """What one participant is shown, in this order."""
+
+    number: int
+    """Of the participant, from 1."""
+    code: str
+    """Their invitation: who has it votes as them."""
+    items: tuple[Item, ...]
+
+    @cached_property
+    def by_key(self) -> dict[str, Item]:
+        """The items by their keys."""
+        return {item.key: item for item in self.items}
+
+
+@dataclass(frozen=True)
+class Study:
+    """Everything that is fixed before the first vote."""
+
+    schema: int
+    """Version of this layout."""
+    id: str
+    """Unlike any other study's."""
+    created: str
+    """UTC, ISO 8601."""
+    suite: str
+    """Suite of the runs."""
+    testset: str
+    """Name of their test set."""
+    testset_sha256: str
+    """SHA-256 of its triples file."""
+    seed: int
+    """What the choice of pairs, sides and order was drawn with."""
+    minutes: float
+    """Time a participant has."""
+    ties: bool
+    """Whether ``equal`` may be answered."""
+    questions: tuple[Question, ...]
+    methods: tuple[Contestant, ...]
+    units: tuple[Shown, ...]
+    ballots: tuple[Ballot, ...]
+
+    @cached_property
+    def by_code(self) -> dict[str, Ballot]:
+        """The ballots by their invitations."""
+        return {ballot.code: ballot for ballot in self.ballots}
+
+    @property
+    def choices(self) -> tuple[str, ...]:
+        """What may be answered."""
+        return (*SIDES, EQUAL) if self.ties else SIDES
+
+    def save(self, folder: Path) -> None:
+        """Write the study into its folder."""
+        write_json(folder / STUDY, asdict(self))
+
+    @classmethod
+    def load(cls, folder: Path) -> "Study":
+        """Read the study of a folder.
+
+        Raises:
+            UserError: There is none, or it is of another layout.
+        """
+        path = folder / STUDY
+        if not path.is_file():
+            raise UserError(
+                f"there is no study in {folder}", f"it has no {STUDY}", f"spf-bench study make --to {folder}"
+            )
+        try:
+            data = read_json(path)
+            if data["schema"] != SCHEMA:
+                raise UserError(f"{path} has layout {data['schema']}", f"this version reads {SCHEMA}")
+            return cls(**{**data, **_nested(data)})
+        except (OSError, KeyError, TypeError, ValueError) as error:
+            raise UserError(f"{path} is not a study", f"{type(error).__name__}: {error}", "make it again") from error
+
+
+def _nested(data: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "questions": tuple(Question(**one) for one in data["questions"]),
+        "methods": tuple(Contestant(**one) for one in data["methods"]),
+        "units": tuple(_shown(one) for one in data["units"]),
+        "ballots": tuple(_ballot(one) for one in data["ballots"]),
+    }
+
+
+def _shown(data: dict[str, Any]) -> Shown:
+    return Shown(**{**data, "unit": Unit(**data["unit"]), "images": tuple(data["images"])})
+
+
+def _ballot(data: dict[str, Any]) -> Ballot:
+    return Ballot(data["number"], data["code"], tuple(Item(**item) for item in data["items"]))
