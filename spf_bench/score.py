@@ -1,10 +1,12 @@
 """One pass over the images: each decoded once, each network run once per distinct image."""
 
+import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import pandas as pd
@@ -18,6 +20,27 @@ from spf_bench.metrics.features import Features, FeatureStore, Image, pair
 from spf_bench.triple import Triple
 
 BATCH = 32
+OFTEN = 60.0  # seconds: what a kill may cost
+
+Measured = tuple[pd.DataFrame, dict[str, Tensor]]
+"""Of one batch: a row per pair, and the vectors of the set metrics as ``Scores`` has them."""
+
+
+class Unreadable(UserError):
+    """An image cannot be decoded."""
+
+
+class Journal(Protocol):
+    """Keeps what was measured of each batch, for whoever scores the same pairs again after a kill."""
+
+    def known(self, pairs: "Sequence[Pair]") -> Measured | None:
+        """Return what was measured of a batch; None where it was not."""
+
+    def add(self, pairs: "Sequence[Pair]", measured: Measured) -> None:
+        """Keep what was measured of a batch."""
+
+    def save(self) -> None:
+        """Write what was added."""
 
 
 @dataclass(frozen=True)
@@ -34,9 +57,16 @@ class Scores:
     """What the metrics measured of one method on one test set."""
 
     table: pd.DataFrame
-    """One row per test case, indexed by ``id``: ``category``, and a column per score, NaN if not measured."""
+    """One row per test case, indexed by ``id``: ``category`` (of a sequence: the step; None where
+    nobody said), a column per score, NaN if not measured, and ``origin`` where several rows share base text and noise:
+    the triple they come from."""
     features: dict[str, Tensor]
     """For each set metric, ``<key>.original`` and ``<key>.custom`` [N, D], rows as in the table."""
+
+
+def numbers(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the scores of ``Scores.table`` without what the rows are."""
+    return table.drop(columns=["category", "origin"], errors="ignore")
 
 
 def score(
@@ -45,6 +75,7 @@ def score(
     store: FeatureStore | None = None,
     batch: int = BATCH,
     on_batch: Callable[[int], None] = lambda done: None,
+    journal: Journal | None = None,
 ) -> Scores:
     """Measure every pair with every metric.
 
@@ -54,34 +85,53 @@ def score(
         store: Features of originals kept from run to run.
         batch: Pairs per pass; changes no score beyond 1e-4.
         on_batch: Told the number of pairs done after each pass.
+        journal: Batches measured before a kill, which are not measured again.
 
     Raises:
         UserError: There are no pairs, an image cannot be read, or the images differ in size.
     """
     if not pairs:
         raise UserError("nothing to score", "the run has no images", "spf-bench run --method ...")
-    rows: list[pd.DataFrame] = []
-    vectors: dict[str, list[Tensor]] = {}
+    found: list[Measured] = []
+    saved = time.monotonic()
     try:
         for part in _batches(sorted(pairs, key=lambda p: p.triple.id), batch):
-            current = _load(part, store)
-            with torch.inference_mode(), _exact():
-                rows.append(_measure(current, [m for m in metrics if isinstance(m, Metric)]))
-                for key, features in _collect(current, [m for m in metrics if isinstance(m, SetMetric)]):
-                    vectors.setdefault(key, []).append(features)
-                _keep(current.original, metrics, store)
+            known = journal.known(part) if journal else None
+            found.append(known or _batch(part, metrics, store))
+            if journal and known is None:
+                journal.add(part, found[-1])
             on_batch(len(part))
+            if time.monotonic() - saved > OFTEN:
+                _save(store, journal)
+                saved = time.monotonic()
     finally:
-        if store is not None:
-            store.save()
-    return Scores(pd.concat(rows), {key: torch.cat(parts) for key, parts in vectors.items()})
+        _save(store, journal)
+    rows, vectors = [rows for rows, _ in found], [vectors for _, vectors in found]
+    return Scores(pd.concat(rows), {key: torch.cat([part[key] for part in vectors]) for key in vectors[0]})
+
+
+def _batch(pairs: Sequence[Pair], metrics: Sequence[Metric | SetMetric], store: FeatureStore | None) -> Measured:
+    current = _load(pairs, store)
+    with torch.inference_mode(), _exact():
+        rows = _measure(current, [m for m in metrics if isinstance(m, Metric)])
+        vectors = dict(_collect(current, [m for m in metrics if isinstance(m, SetMetric)]))
+        _keep(current.original, metrics, store)
+    return rows, vectors
+
+
+def _save(store: FeatureStore | None, journal: Journal | None) -> None:
+    """Write both: no batch may be known whose features were lost, for the next method looks for them."""
+    if store is not None:
+        store.save()
+    if journal is not None:
+        journal.save()
 
 
 def read_rgb(path: Path) -> Image:
     """Read an image as RGB [H, W, 3] uint8; warns where it went through JPEG, which no score survives.
 
     Raises:
-        UserError: The file is missing or is no image.
+        Unreadable: The file is missing or is no image.
     """
     try:
         with PILImage.open(path) as file:
@@ -89,7 +139,7 @@ def read_rgb(path: Path) -> Image:
                 warnings.warn(f"{path} is a JPEG: its losses will be scored as changes", stacklevel=2)
             return np.asarray(file.convert("RGB"))
     except OSError as error:
-        raise UserError(f"cannot read {path}", str(error), "run the same command again to remake it") from error
+        raise Unreadable(f"cannot read {path}", str(error), "run the same command again to remake it") from error
 
 
 def _exact() -> AbstractContextManager[None]:
@@ -109,7 +159,9 @@ def _load(pairs: Sequence[Pair], store: FeatureStore | None) -> Batch:
 
 
 def _measure(batch: Batch, metrics: Sequence[Metric]) -> pd.DataFrame:
-    columns: dict[str, object] = {"category": [t.category.value for t in batch.triples]}
+    columns: dict[str, object] = {"category": [t.part or None for t in batch.triples]}
+    if any(t.origin != t.id for t in batch.triples):
+        columns["origin"] = [t.origin for t in batch.triples]
     for metric in metrics:
         for column, values in metric.score(batch).items():
             known = values.double().cpu()

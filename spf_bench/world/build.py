@@ -220,7 +220,7 @@ def export(shop: Workshop, out: Path) -> Path:
         ).save_pretrained(partial / name)
     for config in partial.rglob("config.json"):
         config.write_text(json.dumps(_unplaced(json.loads(config.read_text())), indent=2) + "\n")
-    for kept in ("README.md", "card.json"):
+    for kept in ("README.md", "card.json", "calibration.json"):
         if (out / kept).exists():
             shutil.copy(out / kept, partial / kept)
     shutil.rmtree(out, ignore_errors=True)

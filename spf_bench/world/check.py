@@ -222,14 +222,25 @@ def _read(judge: Judge, images: np.ndarray) -> np.ndarray:
 def write_card(measures: Sequence[Measure], weights: Path = WEIGHTS) -> Path:
     """Writes card.json and puts the table of figures into the weights' README.md."""
     (weights / "card.json").write_text(json.dumps([asdict(m) for m in measures], indent=1) + "\n")
-    size = sum(f.stat().st_size for f in weights.rglob("*") if f.is_file()) / 1e6
+    return write_readme(weights)
+
+
+def write_readme(weights: Path = WEIGHTS) -> Path:
+    """Writes the weights' README.md from what was last measured: card.json, and calibration.json where it is."""
+    from spf_bench.world.calibration.card import table_of
+
+    measures = [Measure(**facts) for facts in json.loads((weights / "card.json").read_text())]
     rows = [
         f"| {m.name} | {m.value:.3f} | {'' if m.floor is None else f'{m.floor:g}'} | "
         f"{'' if m.floor is None else 'yes' if m.holds else '**no**'} | {m.n} | {m.note} |"
         for m in measures
     ]
-    readme = Path(__file__).with_name("card.md").read_text()
     table = "\n".join(["| figure | measured | floor | holds | n | note |", "|---|---|---|---|---|---|", *rows])
+    size = sum(f.stat().st_size for f in weights.rglob("*") if f.is_file() and f.suffix != ".md") / 1e6
+    told = {"size": f"{size:.1f}", "figures": table, "calibration": table_of(weights)}
+    readme = Path(__file__).with_name("card.md").read_text()
+    for name, text in told.items():
+        readme = readme.replace(f"{{{{{name}}}}}", text)
     path = weights / "README.md"
-    path.write_text(readme.replace("{{size}}", f"{size:.1f}").replace("{{figures}}", table))
+    path.write_text(readme)
     return path

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from spf_bench.triple import Category
@@ -56,6 +56,44 @@ def unrelated(target: Target) -> tuple[str, ...]:
 def by_phrase(phrase: str) -> Target:
     """Finds a target by its text; raises KeyError where there is none."""
     return _BY_PHRASE[phrase]
+
+
+def phrases_known(phrases: Iterable[str]) -> bool:
+    """Says whether all of some texts are targets of the world."""
+    return all(phrase in _BY_PHRASE for phrase in phrases)
+
+
+def all_unrelated(targets: Iterable[Target]) -> tuple[str, ...]:
+    """Attributes that none of several targets touches; every attribute where there are none."""
+    left = [set(unrelated(target)) for target in targets]
+    return tuple(name for name in ATTRIBUTES if all(name in names for names in left))
+
+
+def go_together(phrases: Sequence[str], texts: Iterable[str]) -> bool:
+    """Says whether targets, by their texts, may be asked of a base text, and all still be read from one portrait.
+
+    Raises KeyError where a text is no target of the world.
+    """
+    base, chosen = f", {', '.join(phrases)},", [by_phrase(text) for text in texts]
+    if any(_named(base, target) or not _has(base, target) for target in chosen):
+        return False
+    pairs = [(a, b) for a in chosen for b in chosen if a is not b]
+    return not any((a.contradicts | a.hides | set(a.sets)) & set(b.sets) for a, b in pairs)
+
+
+def _named(base: str, target: Target) -> bool:
+    """Says whether a base text names an attribute that the target contradicts."""
+    words = {
+        "hair_color": [f" {value} hair," for value in ATTRIBUTES["hair_color"]],
+        "hair_style": [f", {value} " for value in ATTRIBUTES["hair_style"]],
+        "clothes": [f" {value}," for value in ATTRIBUTES["clothes"]],
+    }
+    return any(word in base for name in target.contradicts for word in words.get(name, []))
+
+
+def _has(base: str, target: Target) -> bool:
+    """Says whether a base text is of someone who may carry the target."""
+    return all(f" {value} " in base for value in target.requires.values())
 
 
 def _hidden(values: Mapping[str, str]) -> frozenset[str]:

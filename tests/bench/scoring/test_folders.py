@@ -1,0 +1,182 @@
+"""From two folders and a file to a record, by the command and from Python."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from PIL import Image
+
+from spf_bench.errors import UserError
+from spf_bench.metrics.clip_encoder import ClipEncoder
+from spf_bench.record import CAPTIONS, RECORD, SCORES, RunRecord
+from spf_bench.score import read_rgb
+from spf_bench.scoring.folders import score_folders
+
+pytestmark = pytest.mark.usefixtures("suite", "frozen")
+PAGE = Path(__file__).parents[3] / "docs" / "score.md"
+
+
+def scored(theirs, out, **how):
+    settings = {"name": "mine", "suite": "mini", "device": "cpu", "batch": 4} | how
+    return score_folders(theirs.originals, theirs.images, theirs.captions, out=out, **settings)
+
+
+def folder_of(record, out):
+    return out / record.testset.name / record.run
+
+
+def test_a_record_like_any_other_with_the_originals_beside_it(theirs, tmp_path, cli):
+    record = scored(theirs, tmp_path / "runs")
+    folder = folder_of(record, tmp_path / "runs")
+    assert RunRecord.load(folder / RECORD) == record
+    assert record.method.name == "mine" and record.n == 6 and record.facts["made"] == "elsewhere"
+    assert list(pd.read_parquet(folder / SCORES).index) == sorted(t.id for t in theirs.triples)
+    assert read_rgb(folder / "images" / f"{theirs.triples[0].id}.png").shape == (64, 64, 3)
+    said = cli("table", "--runs", tmp_path / "runs").output
+    assert said.count("n = 6, suite mini, images made elsewhere") == 1
+    assert "Original portrait" in said and "mine" in said
+
+
+def test_two_methods_share_a_table_and_a_report(theirs, tmp_path, cli):
+    scored(theirs, tmp_path / "runs")
+    theirs.images = theirs.originals
+    scored(theirs, tmp_path / "runs", name="other")
+    assert cli("table", "--runs", tmp_path / "runs").output.count("n = 6") == 1
+    page = tmp_path / "report.html"
+    assert cli("report", "--runs", tmp_path / "runs", "--to", page).exit_code == 0
+    assert "0 steps" not in page.read_text()
+    assert "wearing sunglasses" in page.read_text()  # the texts of a set that only this run has
+
+
+def test_without_categories_there_is_a_table_and_a_report(theirs, tmp_path, cli):
+    frame = pd.read_csv(theirs.captions).drop(columns="category")
+    frame.to_csv(theirs.captions, index=False)
+    record = scored(theirs, tmp_path / "runs")
+    assert list(record.scores) == ["all"] and not (folder_of(record, tmp_path / "runs") / CAPTIONS).exists()
+    page = tmp_path / "report.html"
+    assert cli("report", "--runs", tmp_path / "runs", "--to", page).exit_code == 0
+
+
+def test_originals_are_seen_once_for_all_methods_and_nothing_is_scored_twice(theirs, tmp_path, monkeypatch):
+    shown = []
+    encode = ClipEncoder.encode
+    monkeypatch.setattr(ClipEncoder, "encode", lambda self, images: shown.append(len(images)) or encode(self, images))
+    scored(theirs, tmp_path / "runs")
+    assert sum(shown) == 12  # each image, by one CLIP
+    scored(theirs, tmp_path / "runs")
+    assert sum(shown) == 12
+    for path in theirs.images.iterdir():
+        Image.open(path).rotate(90).save(path)
+    scored(theirs, tmp_path / "runs", name="turned")
+    assert sum(shown) == 18  # the originals were known
+
+
+def test_each_image_is_decoded_once(theirs, tmp_path, monkeypatch):
+    read = []
+    monkeypatch.setattr("spf_bench.score.read_rgb", lambda path: read.append(path.parent.name) or read_rgb(path))
+    record = scored(theirs, tmp_path / "runs")
+    assert read.count("images") == 6
+    assert record.scores["all"]["clip_t"].n == 6
+
+
+def test_more_metrics_may_follow(theirs, tmp_path):
+    first = scored(theirs, tmp_path / "runs", metrics=["clip_t"])
+    assert [column.key for column in first.columns] == ["clip_t"]
+    both = scored(theirs, tmp_path / "runs", metrics=["clip_i"])
+    assert [column.key for column in both.columns] == ["clip_i", "clip_t"]
+    assert "--metrics clip_i,clip_t" in both.command
+    assert both.scores["all"]["clip_t"] == first.scores["all"]["clip_t"]
+
+
+def test_an_unknown_metric_leaves_nothing_behind(theirs, tmp_path):
+    with pytest.raises(UserError, match="no metric of the suite 'mini' is called 'clip'"):
+        scored(theirs, tmp_path / "runs", metrics=["clip"])
+    assert not (tmp_path / "runs").exists()
+
+
+def test_precision_is_recorded_and_never_in_one_table_with_another(theirs, tmp_path, cli):
+    exact = scored(theirs, tmp_path / "runs")
+    rough = scored(theirs, tmp_path / "rough", dtype="bfloat16")
+    assert (exact.facts["precision"], rough.facts["precision"]) == ("float32", "bfloat16")
+    assert rough.weights["judge_clip"].endswith(" in bfloat16") and exact.scoring != rough.scoring
+    assert "SPF_BENCH_PRECISION" not in os.environ
+    with pytest.raises(UserError, match="cannot compute in 'half'"):
+        scored(theirs, tmp_path / "runs", dtype="half")
+
+
+def test_every_undecodable_image_is_named(theirs, tmp_path):
+    from PIL import PngImagePlugin
+
+    names = [theirs.images / f"{triple.id}.png" for triple in theirs.triples[::3]]
+    for path in names:
+        with path.open("wb") as file:  # whole by its checksums, empty inside
+            file.write(b"\x89PNG\r\n\x1a\n")
+            PngImagePlugin.putchunk(file, b"IHDR", b"\0\0\0\x40\0\0\0\x40\x08\x02\0\0\0")
+            PngImagePlugin.putchunk(file, b"IDAT", b"nothing")
+            PngImagePlugin.putchunk(file, b"IEND", b"")
+    with pytest.raises(UserError, match="2 images cannot be decoded") as caught:
+        scored(theirs, tmp_path / "runs")
+    assert [problem.subject for problem in caught.value.problems] == [str(path) for path in names]
+
+
+def test_the_command_warns_scores_and_shows_the_table(theirs, tmp_path, cli):
+    first, second = (theirs.images / f"{triple.id}.png" for triple in theirs.triples[:2])
+    Image.open(first).save(first.with_suffix(".jpg"))
+    first.unlink()
+    Image.open(second).save(theirs.images / "stray.png")
+    said = cli("score", *theirs.words, "--out", tmp_path / "runs", "--name", "mine")
+    assert said.exit_code == 0, said.output
+    assert f"scored as changes: customised/{first.stem}.jpg" in said.output
+    assert "no row of the captions has their id: customised/stray.png" in said.output
+    assert "images made elsewhere" in said.output and "record  " in said.output
+
+
+@pytest.mark.parametrize(("words", "why"), [(["--limit", "9"], "6 rows"), (["--name", "original"], "own row")])
+def test_what_cannot_be_meant_is_refused(theirs, tmp_path, cli, words, why):
+    said = cli("score", *theirs.words, "--out", tmp_path / "runs", *words)
+    assert said.exit_code == 2 and why in said.output and not (tmp_path / "runs").exists()
+
+
+def test_beside_a_run_of_the_same_originals(theirs, tmp_path, cli, frozen):
+    out = tmp_path / "runs"
+    assert cli("run", "--method", "prompt_only", "--suite", "mini", "--runs", out, "--device", "cpu").exit_code == 0
+    (run,) = (out / "mini").glob("prompt_only-*")
+    (originals,) = (out / "cache").glob("originals-*")
+    theirs.originals, theirs.images, theirs.captions = originals, run / "images", frozen.folder / "triples.jsonl"
+    record = scored(theirs, out, run=run)
+    known = RunRecord.load(run / RECORD)
+    assert record.sampling == known.sampling and record.facts["beside"] == str(run)
+    assert record.scores["all"]["clip_t"].mean == pytest.approx(known.scores["all"]["clip_t"].mean, abs=1e-6)
+    said = cli("table", "--runs", out).output
+    assert said.count("n = 6") == 1 and "sampled alike by the word of who scored them: mine" in said
+    with pytest.raises(UserError, match="cannot stand beside") as caught:
+        scored(theirs, out, run=run, limit=3)
+    assert [problem.subject for problem in caught.value.problems] == ["n", "originals"]
+
+
+def test_the_world_reads_its_own_portraits_alone(theirs, tmp_path):
+    from tests.bench.scoring.conftest import Theirs
+
+    with pytest.raises(UserError, match="suite 'world' cannot score") as caught:
+        scored(Theirs(tmp_path / "large", size=32), tmp_path / "runs", suite="world")
+    assert caught.value.problems[0].why == "are 32 x 32 pixels, its judges read 64 x 64"
+
+
+def test_ten_lines_of_python(theirs, tmp_path, monkeypatch, capsys, suite):
+    (code,) = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+    assert len([line for line in code.splitlines() if line.strip()]) <= 10
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("spf_bench.scoring.folders.get_suite", lambda name: suite)
+    monkeypatch.setattr("spf_bench.scoring.folders.pick_device", lambda device: "cpu")
+    exec(compile(code.replace('"lpips"', '"clip_i"'), str(PAGE), "exec"), {})
+    assert "clip_t" in capsys.readouterr().out
+
+
+def test_help_is_light():
+    code = "import sys, spf_bench.cli; print([m for m in ('torch', 'pandas', 'PIL') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
