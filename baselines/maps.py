@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -147,8 +146,3 @@ def original(backbone: Backbone, triple: Triple) -> Pixels:
     backbone.restore()
     image: Pixels = backbone.render(backbone.encode([triple.base]), noise)[0].numpy()
     return image
-
-
-def checkpoint_of(folder: Path) -> Path:
-    """Return the run's folder of a training's output: ``stage2``, ``stage1``, or the folder itself."""
-    return next((folder / stage for stage in ("stage2", "stage1") if (folder / stage / "unet").is_dir()), folder)

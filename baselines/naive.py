@@ -5,7 +5,7 @@ from typing import Any
 
 from spf_bench.errors import UserError
 from spf_bench.method import Method, TrainJob
-from spf_bench.suite import Preset
+from spf_bench.suite import Preset, Suite
 
 
 class Naive(Method):
@@ -25,6 +25,12 @@ class Naive(Method):
         if foreign := [change for change in self.changes if not change.startswith(("stage1.", "log."))]:
             raise UserError(f"naive fine-tuning has no {foreign[0].split('=')[0]}", "it is stage 1 alone", "use spf")
         return {"stage1": settings_of(preset, self.changes)["stage1"]}
+
+    def accept(self, folder: Path, suite: Suite) -> Path:
+        """Return stage 1 of a training, or any pipeline or UNet that nobody says another method made."""
+        from baselines.checkpoint import accepted
+
+        return accepted(self, folder, suite)
 
     def train(self, job: TrainJob) -> Path:
         """Return the folder of stage 1."""

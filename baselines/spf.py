@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from spf_bench.errors import UserError
 from spf_bench.method import Method, TrainJob
-from spf_bench.suite import Preset
+from spf_bench.suite import Preset, Suite
 from spf_bench.triple import Triple
 
 if TYPE_CHECKING:
@@ -42,6 +42,12 @@ class SPF(Method):
         start = None if config.stage1 is None else naive_stage(job, config)
         return start if start is not None and config.stage2 is None else dual_path_stage(job, config, start)
 
+    def accept(self, folder: Path, suite: Suite) -> Path:
+        """Return the last stage of a training of SPF, or any pipeline or UNet that nobody says another method made."""
+        from baselines.checkpoint import accepted
+
+        return accepted(self, folder, suite)
+
     def load(self, backbone: "Backbone", checkpoint: Path | None) -> None:
         """Denoise with the trained UNet, and with its adapter where what was trained is one."""
         from spf_train.variants import load
@@ -57,5 +63,6 @@ class SPF(Method):
         if not has_adapter(backbone.unet):
             return super().sample(backbone, triples, noise)
         text, target = self.embed(backbone, triples), backbone.encode([triple.target for triple in triples])
+        target = target * target.new_tensor([bool(triple.target) for triple in triples])[:, None, None]
         empty = backbone.encode([backbone.sampling.negative_prompt]).expand_as(text)
         return backbone.render(with_target(text, target), noise, with_target(empty))

@@ -9,8 +9,9 @@ from typing import Any
 
 from baselines.plot import Panel, Point, plot
 from spf_bench.backbone import Backbone
-from spf_bench.generate import generate, make_originals
+from spf_bench.generate import generate
 from spf_bench.method import Method
+from spf_bench.originals.make import make_originals
 from spf_bench.progress import Progress, Silent
 from spf_bench.store import write_text
 from spf_bench.suite import Suite

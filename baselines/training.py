@@ -16,6 +16,8 @@ from spf_train.settings import to_dict
 
 Train = Callable[..., Path]
 NOT_OF_THE_METHOD = ("seed", "log")
+PRECISIONS = {"no": "fp32", "fp16": "fp16", "bf16": "bf16"}
+"""What a record calls the trainer's settings of mixed precision."""
 
 
 def config_of(preset: Preset, changes: Sequence[str] = (), seed: int = 0) -> TrainConfig:
@@ -84,8 +86,21 @@ def fit_for_record(job: TrainJob, stage: StageConfig | None, title: str, train: 
     task = job.progress.task(title, steps)
     with for_users():
         folder = train(samples, lambda step, total, terms: task.update(step, f"loss {terms['loss']:.3f}"))
-    trained = trained_parameters(folder, stage)
-    return {"steps": steps, "samples_seen": steps * stage.batch, "trainable_parameters": trained}
+    return {
+        "steps": steps,
+        "samples_seen": steps * stage.batch,
+        "trainable_parameters": trained_parameters(folder, stage),
+        "checkpoint_bytes": sum(file.stat().st_size for file in weight_files(folder, stage)),
+        "precision": PRECISIONS[stage.mixed_precision],
+    }
+
+
+def weight_files(folder: Path, stage: StageConfig) -> list[Path]:
+    """Return what must be kept of a trained stage: the weights it added, or else the whole UNet."""
+    from spf_train import variants
+
+    added = {"lora": folder / "lora" / variants.LORA_FILE, "adapter": folder / variants.ADAPTER_FILE}
+    return [added[stage.trainable]] if stage.trainable in added else sorted((folder / "unet").glob("*.safetensors"))
 
 
 def trained_parameters(folder: Path, stage: StageConfig) -> int:
@@ -94,10 +109,9 @@ def trained_parameters(folder: Path, stage: StageConfig) -> int:
 
     from spf_train import variants
 
-    files = {"lora": folder / "lora" / variants.LORA_FILE, "adapter": folder / variants.ADAPTER_FILE}
-    added = stage.trainable in files
+    added = stage.trainable in ("lora", "adapter")
     total = 0
-    for file in [files[stage.trainable]] if added else sorted((folder / "unet").glob("*.safetensors")):
+    for file in weight_files(folder, stage):
         with safe_open(file, framework="pt") as weights:
             for name in weights.keys():  # noqa: SIM118 (safe_open is no mapping)
                 if added or variants.trains(name, stage.trainable):

@@ -6,13 +6,14 @@ import pkgutil
 
 from spf_bench import metrics
 from spf_bench.metrics.base import Facts, Group
+from spf_bench.metrics.plugins import discover
 
 ORDER = ("fid", "lpips", "id", "clip_i", "seg_cons")
 """How the paper's Table 1 orders the preservation metrics; others follow."""
 
 
 def catalogue() -> list[type[Facts]]:
-    """Return the metric classes in the order of a table."""
+    """Return the metric classes, plug-ins included, in the order of a table."""
     modules = [importlib.import_module(f"{metrics.__name__}.{m.name}") for m in pkgutil.iter_modules(metrics.__path__)]
     classes = {
         found.key: found
@@ -20,6 +21,7 @@ def catalogue() -> list[type[Facts]]:
         for found in vars(module).values()
         if inspect.isclass(found) and issubclass(found, Facts) and hasattr(found, "key")
     }
+    classes = discover().metrics | classes
     groups = list(Group)
 
     def place(found: type[Facts]) -> tuple[int, int, str]:

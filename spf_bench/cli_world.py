@@ -67,6 +67,35 @@ def check(
         raise typer.Exit(1)
 
 
+@world.command()
+def calibrate(
+    n: Annotated[int, typer.Option(min=64, help="Portraits on each ladder.")] = 96,
+    card: Annotated[bool, typer.Option(help="Write the table into the weights' card.")] = True,
+) -> None:
+    """Measure how far each metric follows the truth while portraits are damaged step by step; exit 1 if one is blind.
+
+    Portraits are drawn with attributes that are known exactly, then made wrong, mixed, blurred and covered with noise.
+    """
+    from spf_bench.environment import quiet
+    from spf_bench.progress import Bars
+
+    quiet()
+    from spf_bench.metrics import for_suite
+    from spf_bench.world.calibration import calibrate
+    from spf_bench.world.calibration.card import blind, failures, table, write
+
+    with Bars(err) as bars:
+        found = calibrate(for_suite("world"), n, progress=bars.report)
+    typer.echo(table(found))
+    for one in failures(found):
+        out.print(f"[yellow]{one.column} does not follow {one.ladder}: {one.rho:.2f}[/]")
+    if card:
+        out.print(f"card  {write(found, n)}")
+    if blind(found):
+        err.print(f"[bold red]blind:[/] {', '.join(blind(found))}")
+        raise typer.Exit(1)
+
+
 @world.command("show")
 def show_(
     distribution: Annotated[Distribution, typer.Argument(help="Whose portraits to draw.")] = Distribution.custom,

@@ -12,6 +12,7 @@ from rich.table import Table
 from typer.core import TyperGroup
 
 from spf_bench.errors import UserError
+from spf_bench.storage import explain
 
 PIPE = 400  # columns where nobody looks: lines for programs are not folded
 out = Console(highlight=False, width=None if sys.stdout.isatty() else PIPE)
@@ -27,6 +28,12 @@ class Commands(TyperGroup):
             return super().invoke(ctx)
         except UserError as error:
             err.print(f"[bold red]error:[/] {escape(str(error))}")
+            raise typer.Exit(2) from error
+        except Exception as error:
+            told = explain(error)
+            if told is None:
+                raise
+            err.print(f"[bold red]error:[/] {escape(str(told))}")
             raise typer.Exit(2) from error
         except KeyboardInterrupt:
             again = shlex.join(["spf-bench", *sys.argv[1:]])

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from spf_bench import plugins
+
 PACKAGES = ("torch", "diffusers", "transformers", "numpy", "pandas", "pillow", "safetensors", "tokenizers")
 
 
@@ -50,9 +52,9 @@ def describe(device: str) -> Environment:
 
 
 def package_versions() -> dict[str, str]:
-    """Return the installed versions of ``PACKAGES`` and of this package, where they are installed."""
+    """Return the installed versions of ``PACKAGES``, of this package and of those with plug-ins."""
     found = {}
-    for name in ("spf-bench", *PACKAGES):
+    for name in ("spf-bench", *PACKAGES, *plugins.packages()):
         try:
             found[name] = version(name)
         except PackageNotFoundError:
@@ -82,11 +84,17 @@ def quiet() -> None:
     for name in ("TRANSFORMERS_VERBOSITY", "DIFFUSERS_VERBOSITY"):
         os.environ.setdefault(name, "error")  # read when they are first imported
     warnings.filterwarnings("ignore", category=FutureWarning, module="diffusers")  # of its calls to itself
+    warnings.formatwarning = _note
     from diffusers.utils import logging as diffusers_logging
     from transformers.utils import logging as transformers_logging
 
     diffusers_logging.disable_progress_bar()
     transformers_logging.disable_progress_bar()
+
+
+def _note(message: Warning | str, category: type[Warning], *place: object, **line: object) -> str:
+    """Return a warning as a user reads it: where in the code it was raised helps nobody."""
+    return f"note: {message}\n" if category is UserWarning else f"{category.__name__}: {message}\n"
 
 
 def set_threads(threads: int | None) -> None:

@@ -27,7 +27,8 @@ def draw(entries: Sequence[Entry], to: Path, n: int = 8, category: Category | No
     Raises:
         UserError: No run holds its images any more, or no triple fits.
     """
-    kept = [entry for entry in entries if (entry.folder / "images").is_dir()]
+    asked = [entry for entry in entries if entry.record.track == "triples"]  # other tracks have texts of their own
+    kept = [entry for entry in asked if (entry.folder / "images").is_dir()]
     if not kept:
         raise UserError(
             "no run here holds its images", "records alone cannot be drawn", "run the command of a record again"

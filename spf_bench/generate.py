@@ -1,10 +1,9 @@
-"""Paired sampling: originals from base texts, customised portraits from complete texts, on the same noise.
+"""Paired sampling: customised portraits from complete texts, on the noise that their originals were made from.
 
 Batches are cut from the whole list of triples, never from what is missing: a run that was interrupted and
 repeated samples in the same company, and so makes the same pixels, as one that was not.
 """
 
-import shutil
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -15,33 +14,10 @@ from spf_bench.backbone import Backbone
 from spf_bench.errors import UserError
 from spf_bench.method import Method
 from spf_bench.progress import Progress
-from spf_bench.store import digest, file_sha256, write_atomic, write_png
-from spf_bench.testset import TestSet
-from spf_bench.triple import Triple, image
+from spf_bench.store import copy_file, digest, file_sha256, write_png
+from spf_bench.triple import Triple, image, original
 
 BATCH = 32
-
-
-def make_originals(
-    backbone: Backbone, testset: TestSet, n: int, folder: Path, progress: Progress, batch: int = BATCH
-) -> str:
-    """Make the originals of the first ``n`` triples in ``folder``, and return their hash.
-
-    A batch is always made whole, so that an original never depends on the limit it was first made under.
-
-    Raises:
-        UserError: A shipped original is not the one the test set was frozen with.
-    """
-    triples = testset.triples[: -(-n // batch) * batch]
-    for triple in triples:
-        if triple.original is not None and not image(folder, triple).is_file():
-            _copy_shipped(testset.folder / triple.original, triple, folder)
-
-    def sample(part: Sequence[Triple]) -> Tensor:
-        return backbone.render(backbone.encode([triple.base for triple in part]), _noise(backbone, part))
-
-    _fill("originals", triples, folder, sample, progress, batch)
-    return images_sha256(folder, testset.triples[:n])
 
 
 def generate(
@@ -59,13 +35,13 @@ def generate(
         return
     if method.reference:
         for triple in triples:
-            _copy(image(originals, triple), image(folder, triple))
+            copy_file(original(originals, triple), image(folder, triple))
         return
     method.load(backbone, checkpoint)
     try:
         _fill(
             method.title, triples, folder,
-            lambda part: method.sample(backbone, part, _noise(backbone, part)), progress, batch,
+            lambda part: method.sample(backbone, part, noise(backbone, part)), progress, batch,
         )  # fmt: skip
     finally:
         method.unload(backbone)
@@ -86,7 +62,7 @@ def _fill(
 ) -> None:
     missing = {triple.id for triple in triples if not image(folder, triple).is_file()}
     task = progress.task(title, len(triples), len(triples) - len(missing))
-    for part in _batches(triples, batch):
+    for part in batches(triples, batch):
         absent = [triple for triple in part if triple.id in missing]
         if not absent:
             continue
@@ -96,11 +72,13 @@ def _fill(
         task.advance(len(absent))
 
 
-def _batches(triples: Sequence[Triple], size: int) -> Iterator[Sequence[Triple]]:
+def batches(triples: Sequence[Triple], size: int) -> Iterator[Sequence[Triple]]:
+    """Cut triples into batches of ``size``, the last one of what is left."""
     return (triples[start : start + size] for start in range(0, len(triples), size))
 
 
-def _noise(backbone: Backbone, triples: Sequence[Triple]) -> Tensor:
+def noise(backbone: Backbone, triples: Sequence[Triple]) -> Tensor:
+    """Return the initial noise [B, C, h, w] of a batch."""
     return torch.stack([backbone.noise_for(triple) for triple in triples])
 
 
@@ -109,13 +87,3 @@ def _checked(images: Tensor, n: int) -> Tensor:
         found = f"it returned {images.dtype} {list(images.shape)}"
         raise UserError("the method did not return its images", found, f"return uint8 [{n}, H, W, 3]")
     return images
-
-
-def _copy_shipped(source: Path, triple: Triple, folder: Path) -> None:
-    if not source.is_file() or file_sha256(source) != triple.sha256:
-        raise UserError(f"{source} is not the original that was frozen", fix="restore the test set's files")
-    _copy(source, image(folder, triple))
-
-
-def _copy(source: Path, to: Path) -> None:
-    write_atomic(to, lambda part: shutil.copyfile(source, part))

@@ -1,9 +1,6 @@
 """Progress bars with time left, or silence: the rest of the code only ever says how far it is."""
 
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol
 
 from rich.console import Console
@@ -98,21 +95,3 @@ class _Bar:
 
     def update(self, done: int, detail: str = "") -> None:
         self.bars.update(self.task, completed=done, detail=detail)
-
-
-@dataclass
-class Stopwatch:
-    """Seconds per stage, adding up where a stage is entered more than once."""
-
-    seconds: dict[str, float] = field(default_factory=dict)
-    on_change: Callable[[dict[str, float]], None] = lambda seconds: None
-
-    @contextmanager
-    def stage(self, name: str) -> Iterator[None]:
-        """Add the time spent in the block to ``name``, however the block ends."""
-        start = time.monotonic()
-        try:
-            yield
-        finally:
-            self.seconds[name] = self.seconds.get(name, 0.0) + time.monotonic() - start
-            self.on_change(self.seconds)

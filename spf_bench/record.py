@@ -15,6 +15,10 @@ if TYPE_CHECKING:
 
 RECORD, SCORES, FEATURES = "record.json", "scores.parquet", "features.safetensors"
 SCHEMA = 1
+CAPTIONS = "captions"
+"""Folder of the triples beside a record whose test set is not among those frozen here."""
+ELSEWHERE = "elsewhere"
+"""Under ``facts["made"]``: where images come from that were scored and not sampled here."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +57,8 @@ class Column:
     """Paper of the metric."""
     comparable: str
     """How far its values may be set beside published ones."""
+    licence: str = ""
+    """Licence of the weights behind it, in the paper's suite."""
 
 
 @dataclass(frozen=True)
@@ -106,7 +112,7 @@ class RunRecord:
     testset: TestSetFacts
     """Which triples were used."""
     n: int
-    """Triples in this run."""
+    """Triples in this run; a sequence has several portraits of each."""
     limit: int | None
     """The limit asked for; None is the whole test set."""
     preset: str | None
@@ -126,9 +132,10 @@ class RunRecord:
     columns: list[Column]
     """The headline metrics in the order of a table."""
     scores: dict[str, dict[str, Score]]
-    """By category, or ``all``: every score by its key."""
+    """By category (of a sequence: by step), or ``all``: every score by its key."""
     training: dict[str, dict[str, Any]]
-    """By stage: steps, samples seen, trainable parameters, seconds, folder in the cache."""
+    """By stage: steps, samples seen, trainable parameters, bytes of the checkpoint, precision, seconds, peak memory,
+    folder in the cache."""
     weights: dict[str, str]
     """SHA-256 of every network's folder by name, and of the checkpoint."""
     seconds: dict[str, float]
@@ -137,6 +144,13 @@ class RunRecord:
     """Code, packages, machine."""
     facts: dict[str, Any] = field(default_factory=dict)
     """What the method tells of these triples besides scores, e.g. how many it had to leave alone."""
+    track: str = "triples"
+    """What was asked of the method on each triple: a track of ``spf_bench.tracks``."""
+    anchors: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """By metric: ``floor``, its mean between originals and other portraits of the same texts; ``ceiling``, between
+    originals and themselves after JPEG; ``n``, originals behind each."""
+    memory: dict[str, float] = field(default_factory=dict)
+    """Peak memory per stage in MiB: allocated on the accelerator, on the CPU resident of the process."""
 
     def save(self, folder: Path) -> None:
         """Write the record into a run's folder in one step."""

@@ -1,10 +1,13 @@
 """Files that exist only when whole, and digests of everything that decides what a run produces."""
 
 import ast
+import errno
 import hashlib
 import importlib.util
 import json
 import os
+import platform
+import shutil
 import tempfile
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, is_dataclass
@@ -12,29 +15,99 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from spf_bench.storage import explain
+
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
 
-def write_atomic(path: Path, write: Callable[[Path], object]) -> None:
-    """Let ``write`` fill a temporary file beside ``path``, then move it into place in one step."""
+PART = ".part"  # of a file's temporary name, so that what a kill leaves behind can be told from everything else
+LARGE = 1 << 26  # bytes: what takes longer to read than anybody wants to wait for twice
+HERE = hashlib.sha256(platform.node().encode()).hexdigest()[:8]
+
+
+def write_atomic(path: Path, write: Callable[[Path], object], durable: bool = True) -> None:
+    """Let ``write`` fill a temporary file beside ``path``, then move it into place in one step.
+
+    Args:
+        path: Where the file shall be.
+        write: Fills the file it is given.
+        durable: Wait until the disk has it. Without, a power cut may leave a file of no or half its bytes: for what is
+            looked at before it is used again, as images are, and is too many to wait for.
+
+    Raises:
+        UserError: The disk is full, cannot be written, or something stands in the way.
+    """
+    try:
+        _write_atomic(path, write, durable)
+    except Exception as error:
+        if (told := explain(error, path)) is not None:
+            raise told from error
+        raise
+
+
+def _write_atomic(path: Path, write: Callable[[Path], object], durable: bool) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=path.suffix, dir=path.parent)
+    prefix = f".{path.stem}-{HERE}-{os.getpid()}-"
+    handle, name = tempfile.mkstemp(prefix=prefix, suffix=f"{PART}{path.suffix}", dir=path.parent)
     os.close(handle)
     temporary = Path(name)
     try:
         write(temporary)
         temporary.chmod(0o644)  # mkstemp makes files only their owner can read
+        if durable:  # its bytes before its name: else a power cut could leave the name alone
+            _sync(temporary)
         os.replace(temporary, path)
+        if durable:
+            _sync(path.parent)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
 
 
+def _sync(path: Path) -> None:
+    """Wait until the disk has a file's bytes, or a folder's names."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # some network disks cannot sync folders
+            raise
+    finally:
+        os.close(handle)
+
+
+def clear_parts(folder: Path) -> None:
+    """Remove the temporary files that killed processes of this machine left in ``folder``; those of others stay."""
+    for part in folder.glob(f".*-{HERE}-*{PART}*"):
+        owner = part.name.split(f"-{HERE}-")[-1].split("-")[0]
+        if owner.isdecimal() and not alive(int(owner)):
+            part.unlink(missing_ok=True)
+
+
+def alive(process: int) -> bool:
+    """Return whether this machine has a process of that number."""
+    if os.name == "nt":
+        return True  # there, asking would end it
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True  # it is somebody else's
+    return True
+
+
 def write_text(path: Path, text: str) -> None:
     """Write a text file in one step."""
     write_atomic(path, lambda part: part.write_text(text, encoding="utf-8"))
+
+
+def copy_file(source: Path, to: Path) -> None:
+    """Copy a file in one step; one is not copied onto itself."""
+    if source.resolve() != to.resolve():
+        write_atomic(to, lambda part: shutil.copyfile(source, part), durable=False)
 
 
 def write_json(path: Path, data: Any) -> None:
@@ -52,7 +125,7 @@ def write_png(path: Path, image: "np.ndarray") -> None:
     """Write an RGB image [H, W, 3] uint8 as PNG in one step."""
     from PIL import Image
 
-    write_atomic(path, lambda part: Image.fromarray(image).save(part, format="PNG"))
+    write_atomic(path, lambda part: Image.fromarray(image).save(part, format="PNG"), durable=False)
 
 
 def write_parquet(path: Path, frame: "pd.DataFrame") -> None:
@@ -68,13 +141,21 @@ def digest(data: Any, length: int = 12) -> str:
 
 
 def file_sha256(path: Path) -> str:
-    """Return the SHA-256 of a file as hex digits."""
+    """Return the SHA-256 of a file as hex digits; within a process, a file that did not change is read once."""
+    facts = path.stat()
+    return _sha256(path.resolve(), facts.st_size, facts.st_mtime_ns)
+
+
+@cache
+def _sha256(path: Path, size: int, changed: int) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def folder_sha256(folder: Path) -> str:
-    """Return one SHA-256 over the names and contents of all files below ``folder``."""
+    """Return one SHA-256 over the names and contents of all files below ``folder``, or of a single file."""
+    if folder.is_file():
+        return file_sha256(folder)
     files = sorted(path for path in folder.rglob("*") if path.is_file() and not path.name.startswith("."))
     return digest([(path.relative_to(folder).as_posix(), file_sha256(path)) for path in files], length=64)
 

@@ -44,8 +44,23 @@ class Triple:
 
     @property
     def prompt(self) -> str:
-        """The complete text: base and target joined by a comma."""
-        return f"{self.base}, {self.target}"
+        """The complete text: base and target joined by a comma; the base text alone where no target is asked for."""
+        return f"{self.base}, {self.target}" if self.target else self.base
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """The attributes asked for, each by itself: one, unless a track asks for none or several."""
+        return (self.target,) if self.target else ()
+
+    @property
+    def origin(self) -> str:
+        """The id of the triple whose original portrait this one is compared with: its own, outside sequences."""
+        return self.id
+
+    @property
+    def part(self) -> str:
+        """Which part of a run's scores it belongs to: its category, outside sequences."""
+        return self.category.value
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON types, leaving out the fields that are None."""
@@ -57,6 +72,21 @@ class Triple:
         return cls(**{**data, "category": Category(data["category"]), "phrases": tuple(data["phrases"])})
 
 
+@dataclass(frozen=True, slots=True)
+class Uncategorised(Triple):
+    """A triple from outside whose kind of target nobody says; its ``category`` means nothing."""
+
+    @property
+    def part(self) -> str:
+        """No part: it counts in the whole alone."""
+        return ""
+
+
 def image(folder: Path, triple: Triple) -> Path:
     """Return where the image of ``triple`` lies in ``folder``."""
     return folder / f"{triple.id}.png"
+
+
+def original(folder: Path, triple: Triple) -> Path:
+    """Return where the original portrait that ``triple`` is compared with lies in ``folder``."""
+    return folder / f"{triple.origin}.png"

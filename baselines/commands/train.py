@@ -66,6 +66,7 @@ def train(
     from baselines.training import for_users
     from spf_bench.console import err
     from spf_bench.console import out as printed
+    from spf_bench.locks import hold
     from spf_bench.progress import Bars, Silent
     from spf_bench.suite import get_suite
     from spf_train.train import train as train_stages
@@ -76,7 +77,7 @@ def train(
     folder = out or Path("runs") / "train" / f"{method}-{name}"
     main = os.environ.get("RANK", "0") == "0"  # of the processes that accelerate launched, one speaks
     set_threads(threads)
-    with Bars(err) if main else nullcontext(Silent()) as progress:
+    with hold(folder, err.print), Bars(err) if main else nullcontext(Silent()) as progress:
         watch = tracer(chosen, parts, folder / "trace", trace_limit, device, progress) if trace else None
         with for_users():
             result = train_stages(

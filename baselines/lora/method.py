@@ -23,6 +23,7 @@ class LoRA(Adapted):
     source = "arXiv:2106.09685"
     code = (*CODE, "baselines.lora", "baselines.search")
     own = LoRASettings
+    check_with = ("rank=4",)  # the best one would be searched for
 
     def config(self, preset: Preset) -> dict[str, Any]:
         """Return the settings; of how a rank is chosen only where one is."""

@@ -10,7 +10,7 @@ from baselines.naive import Naive
 from spf_bench.errors import UserError
 from spf_bench.method import Method, TrainJob
 from spf_bench.store import code_sha256, digest
-from spf_bench.suite import Preset
+from spf_bench.suite import Preset, Suite
 from spf_bench.triple import Triple
 
 if TYPE_CHECKING:
@@ -127,6 +127,10 @@ class MagnetOnNaive(Magnet):
     def config(self, preset: Preset) -> dict[str, Any]:
         """Return the settings and the code of the edit, and the settings of the training."""
         return {**super().config(preset), "edit": code_sha256(PACKAGE)[:12], **self.naive.config(preset)}
+
+    def accept(self, folder: Path, suite: Suite) -> Path:
+        """Return a checkpoint of naive fine-tuning."""
+        return self.naive.accept(folder, suite)
 
     def train(self, job: TrainJob) -> Path:
         """Return the folder of naive fine-tuning's checkpoint."""

@@ -1,5 +1,6 @@
 """A whole benchmark in miniature: a suite over toy networks, and a frozen test set of six triples."""
 
+import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import EntryPoint
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-import spf_bench.method
+import spf_bench.method.discovery
 import spf_bench.suite
 import spf_bench.testset
 from spf_bench import testset
@@ -119,7 +120,7 @@ def installed(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     def entry_points(group: str) -> list[EntryPoint]:
         return [EntryPoint(name, value, group) for name, value in points.items()]
 
-    monkeypatch.setattr(spf_bench.method, "entry_points", entry_points)
+    monkeypatch.setattr(spf_bench.method.discovery, "entry_points", entry_points)
     return points
 
 
@@ -141,3 +142,15 @@ def cli(suite: MiniSuite, frozen: testset.TestSet, installed: dict[str, str], tm
 
     runner = CliRunner()
     yield lambda *words: runner.invoke(app, [str(word) for word in words])
+
+
+@pytest.fixture
+def dead() -> Callable[[], int]:
+    """Returns the number of a process that is no more."""
+
+    def number() -> int:
+        with subprocess.Popen(["true"]) as child:
+            pass
+        return child.pid
+
+    return number

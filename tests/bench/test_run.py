@@ -68,7 +68,7 @@ def test_other_metrics_code_scores_again_without_sampling_again(
 ) -> None:
     run = planned("prompt_only")
     first = execute(run, Silent())
-    monkeypatch.setattr("spf_bench.run.SCORING_CODE", ("spf_bench.metrics",))
+    monkeypatch.setattr("spf_bench.scoring.fingerprint.CODE", ("spf_bench.metrics",))
     monkeypatch.setattr("spf_bench.backbone.Backbone.render", lambda *_: pytest.fail("sampled again"))
     second = execute(run, Silent())
     assert second.scoring != first.scoring and second.scores == first.scores

@@ -1,0 +1,1 @@
+"""A page to try methods on any text: original and customised portraits side by side, and where a method looked."""

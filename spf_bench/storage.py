@@ -1,0 +1,46 @@
+"""What the disk refused, in words: it is full, read-only, somebody else's, or something stands in the way."""
+
+import errno
+import re
+from pathlib import Path
+
+from spf_bench.errors import UserError
+
+AGAIN = "then run the same command again: what was done is kept"
+SPACE = f"free some space, {AGAIN}"
+PLACE = f"choose another folder, or mend this one, {AGAIN}"
+REASONS = {
+    errno.ENOSPC: ("the disk is full", SPACE),
+    errno.EDQUOT: ("your share of the disk is used up", SPACE),
+    errno.EFBIG: ("the file grew larger than files may be here", "raise `ulimit -f`, " + AGAIN),
+    errno.EROFS: ("it can be read but not written", PLACE),
+    errno.EACCES: ("permission denied", PLACE),
+    errno.EPERM: ("it may not be changed", PLACE),
+    errno.ENOTDIR: ("a file stands where a folder must be", PLACE),
+    errno.EEXIST: ("a file stands where a folder must be", PLACE),
+    errno.EISDIR: ("a folder stands where a file must be", PLACE),
+    errno.ENAMETOOLONG: ("its name is too long for this disk", PLACE),
+    errno.EIO: ("the disk failed", f"look at the system's log, {AGAIN}"),
+    errno.ESTALE: ("the network disk lost it", AGAIN.removeprefix("then ")),
+}
+TORCH = re.compile(r"inline_container|PytorchStreamWriter|iostream error")  # all that torch.save says of a full disk
+NUMBER = re.compile(r"os error (\d+)")  # how Rust's libraries, safetensors among them, end their messages
+
+
+def explain(error: BaseException, path: Path | None = None) -> UserError | None:
+    """Return what a user can do about an error of the disk; None for any other error.
+
+    Args:
+        error: As Python, PyArrow or safetensors raise it.
+        path: What was being written; by default what the error names.
+    """
+    number = getattr(error, "errno", None)
+    if not isinstance(number, int):
+        found = NUMBER.search(str(error))
+        number = int(found[1]) if found else None
+    by_torch = isinstance(error, RuntimeError) and TORCH.search(str(error))
+    if number not in REASONS and not by_torch:
+        return None
+    why, fix = ("most likely the disk is full", SPACE) if by_torch else REASONS[number]
+    where = path or getattr(error, "filename", None)
+    return UserError(f"cannot write {where}" if where else "cannot write", why, fix)
