@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from spf_bench.artifacts import Artifacts
 from spf_bench.errors import UserError
+from spf_bench.given import content_sha256
 from spf_bench.method import Method, get_method
 from spf_bench.plan import Run
 from spf_bench.progress import Progress
@@ -121,7 +122,7 @@ class Cast:
         cache = self.runs / "cache" / "checkpoints"
         folders = [cache / str(stage["folder"]) for stage in record.training.values() if "folder" in stage]
         for folder in reversed(folders):
-            if folder.is_dir() and folder_sha256(folder) == wanted:
+            if folder.is_dir() and content_sha256(folder) == wanted:
                 return folder
         raise UserError("its weights are no longer in the cache", f"below {cache}", record.command)
 

@@ -103,7 +103,7 @@ class Painting:
         image = PILImage.fromarray(pixels)
         if self.canvas.size is not None and image.size != (self.canvas.size, self.canvas.size):
             image = image.resize((self.canvas.size, self.canvas.size), PILImage.Resampling.LANCZOS)
-        write_atomic(path, lambda part: image.save(part, **QUALITY[self.canvas.kind]))
+        write_atomic(path, lambda part: image.save(part, **QUALITY[self.canvas.kind]), durable=False)
 
 
 def sound(path: Path) -> bool:

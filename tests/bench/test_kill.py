@@ -17,7 +17,7 @@ from spf_bench.run import execute
 from spf_bench.triple import image
 
 Planned = Callable[..., Run]
-WRITES = (1, 2, 3, 5, 8, 13, 21)  # which of its files a process dies at, each going on from where the last one died
+WRITES = (1, 4, 9, 15)  # which of its files a process dies at, each going on from where the last one died
 
 
 def killed_in(run: Run, die: Callable[[], None]) -> bool:
@@ -73,7 +73,7 @@ def test_killed_at_its_files(planned: Planned) -> None:
     for number, after in zip(WRITES, [False, True] * len(WRITES), strict=False):
         kills += killed_in(run, at_write(number, after))
         assert no_half_file(run.runs)
-    assert kills >= 4
+    assert kills >= 3
     same(run, undisturbed)
 
 
