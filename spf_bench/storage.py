@@ -34,13 +34,20 @@ def explain(error: BaseException, path: Path | None = None) -> UserError | None:
         error: As Python, PyArrow or safetensors raise it.
         path: What was being written; by default what the error names.
     """
-    number = getattr(error, "errno", None)
-    if not isinstance(number, int):
-        found = NUMBER.search(str(error))
-        number = int(found[1]) if found else None
-    by_torch = isinstance(error, RuntimeError) and TORCH.search(str(error))
-    if number not in REASONS and not by_torch:
+    told = REASONS.get(_number(error))
+    if told is None and isinstance(error, RuntimeError) and TORCH.search(str(error)):
+        told = ("most likely the disk is full", SPACE)
+    if told is None:
         return None
-    why, fix = ("most likely the disk is full", SPACE) if by_torch else REASONS[number]
+    why, fix = told
     where = path or getattr(error, "filename", None)
     return UserError(f"cannot write {where}" if where else "cannot write", why, fix)
+
+
+def _number(error: BaseException) -> int:
+    """Return the system's number of an error; 0 where it has none."""
+    number = getattr(error, "errno", None)
+    if isinstance(number, int):
+        return number
+    found = NUMBER.search(str(error))
+    return int(found[1]) if found else 0

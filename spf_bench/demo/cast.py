@@ -3,10 +3,10 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from spf_bench.artifacts import Artifacts
 from spf_bench.errors import UserError
+from spf_bench.given import Given
 from spf_bench.given import content_sha256
 from spf_bench.method import Method, get_method
 from spf_bench.plan import Run
@@ -19,12 +19,10 @@ from spf_bench.table import label
 from spf_bench.testset import TestSet
 from spf_bench.tracks import Track
 
-if TYPE_CHECKING:
-    from spf_bench.backbone import Backbone
-
 TRIPLES = Track.triples.value
 UNTOUCHED = "prompt_only"
-STAGES = ("stage2", "stage1", ".")
+ROOM = 60  # characters
+STAGES = ("stage2", "stage1")
 """Where a training's output keeps its weights, the last stage first."""
 
 
@@ -75,7 +73,7 @@ class Cast:
         """Return the weights that ``DIR`` or ``METHOD=DIR`` names; without a method they are a UNet's.
 
         Raises:
-            UserError: There is no such folder, or nobody knows the method.
+            UserError: There is no such folder, nobody knows the method, or it is no checkpoint of that method.
         """
         name, _, place = word.rpartition("=") if not Path(word).exists() else ("", "", word)
         folder = Path(place)
@@ -83,7 +81,7 @@ class Cast:
             why = "--checkpoint takes DIR, or METHOD=DIR"
             raise UserError(f"no such folder: {place}", why, "name what `spf-bench train --out` wrote")
         method = get_method(name) if name else Weights()
-        where = next(folder / stage for stage in STAGES if stage == "." or (folder / stage).is_dir())
+        where = Given.of(folder, method, self.suite).folder if name else _stage(folder)
         title = f"{method.title} ({folder.resolve().name})" if name else folder.resolve().name
         return Actor(title, self.run(name or method.name, method), where)
 
@@ -99,7 +97,7 @@ class Cast:
             try:
                 actors.append(self._of(record, list(kept.values())))
             except UserError as error:
-                say(f"{label(record, list(kept.values()))} is not shown: {error.what}")
+                say(f"{_called(record, list(kept.values()))} is not shown: {error.what}")
         return actors
 
     def _records(self) -> list[RunRecord]:
@@ -113,7 +111,7 @@ class Cast:
         method = get_method(record.method.name).with_changes(record.method.changes)
         preset = self.suite.preset(record.preset) if record.preset else None
         run = self.run(record.method.name, method, preset, record.seed)
-        return Actor(label(record, others), run, self._weights(record))
+        return Actor(_called(record, others), run, self._weights(record))
 
     def _weights(self, record: RunRecord) -> Path | None:
         wanted = record.weights.get("checkpoint")
@@ -137,11 +135,16 @@ class Weights(Method):
     title = "Weights"
     source = "a folder named by the user"
 
-    def load(self, backbone: "Backbone", checkpoint: Path | None) -> None:
-        """Denoise with the folder's UNet."""
-        assert checkpoint is not None  # whoever gives weights gives a folder
-        backbone.use_unet(checkpoint / "unet" if (checkpoint / "unet").is_dir() else checkpoint)
+
+def _stage(folder: Path) -> Path:
+    return next((folder / stage for stage in STAGES if (folder / stage).is_dir()), folder)
 
 
 def _kind(record: RunRecord) -> tuple[object, ...]:
     return (record.method.name, record.preset, record.seed, *record.method.changes)
+
+
+def _called(record: RunRecord, others: Sequence[RunRecord]) -> str:
+    """Return a run's name in tables, or, where its settings make that longer than a page has room for, its folder's."""
+    name = label(record, others)
+    return name if len(name) <= ROOM else f"{record.method.title} ({record.run})"

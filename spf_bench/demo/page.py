@@ -2,7 +2,8 @@
 
 import os
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from html import escape
 from typing import Any
 
@@ -24,6 +25,9 @@ CSS = """
 .maps img { width: 104px; min-width: 64px; image-rendering: pixelated; margin: 0; }
 .maps { overflow-x: auto; }
 #portraits img { image-rendering: pixelated; }
+#portraits .grid-wrap { height: auto !important; min-height: 0; max-height: none; }
+#portraits .grid-container { grid-template-columns: repeat(auto-fill, minmax(140px, 256px)) !important; }
+#portraits .caption-label { white-space: normal; max-width: 100%; }
 """
 INTRO = (
     "### {title}\nThe untouched model draws the base text; every method draws base and target **from the same noise**. "
@@ -71,23 +75,31 @@ def build(studio: Studio, title: str, triples: Sequence[Triple]) -> Any:
         )  # fmt: skip
         grids = gr.HTML(label="Where they look")
 
-        def draw(base: str, target: str, seed: int | None, chosen: list[str], maps: bool) -> tuple[Any, str]:
-            try:
-                drawn = studio.draw(base, target, -1 if seed is None else int(seed), chosen, maps)
-            except UserError as error:
-                raise gr.Error(_told(error), title="Not drawn", print_exception=False) from error
-            return pictures(drawn), as_html(drawn.maps)
-
-        def another() -> tuple[str, str, int]:
-            triple = random.choice(triples)
-            return triple.base, triple.target, triple.seed
-
+        draw = _drawer(studio)
         asked = [base, target, seed, chosen, maps]
         go.click(draw, asked, [gallery, grids], api_name="draw")
         for box in (base, target):
             box.submit(draw, asked, [gallery, grids], api_visibility="private")
-        other.click(another, None, [base, target, seed], api_visibility="private")
+        other.click(partial(_another, triples), None, [base, target, seed], api_visibility="private")
     return page
+
+
+def _drawer(studio: Studio) -> Callable[..., tuple[Any, str]]:
+    """Return what the button calls: a user's mistakes become a message on the page."""
+
+    def draw(base: str, target: str, seed: int | None, chosen: list[str], maps: bool) -> tuple[Any, str]:
+        try:
+            drawn = studio.draw(base, target, -1 if seed is None else int(seed), chosen, maps)
+        except UserError as error:
+            raise gradio().Error(_told(error), title="Not drawn", print_exception=False) from error
+        return pictures(drawn), as_html(drawn.maps)
+
+    return draw
+
+
+def _another(triples: Sequence[Triple]) -> tuple[str, str, int]:
+    triple = random.choice(triples)
+    return triple.base, triple.target, triple.seed
 
 
 def serve(page: Any, host: str, port: int | None, block: bool = True) -> str:
@@ -106,7 +118,14 @@ def serve(page: Any, host: str, port: int | None, block: bool = True) -> str:
     look = gr.themes.Default(font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"])
     try:
         _, address, _ = page.queue(max_size=WAITING, default_concurrency_limit=1).launch(
-            server_name=host, server_port=port, share=False, quiet=True, prevent_thread_lock=True, theme=look, css=CSS
+            server_name=host,
+            server_port=port,
+            share=False,
+            quiet=True,
+            prevent_thread_lock=True,
+            theme=look,
+            css=CSS,
+            footer_links=["api"],
         )
     except OSError as error:
         raise UserError(

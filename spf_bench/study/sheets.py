@@ -9,7 +9,7 @@ from spf_bench.layout import Format
 from spf_bench.sheet import Sheet, render_sheet
 from spf_bench.study.bradley_terry import PRIOR
 from spf_bench.study.model import Study
-from spf_bench.study.tally import Range, Tally
+from spf_bench.study.outcome import Range, Tally
 
 
 def to_json(study: Study, made: Tally) -> dict[str, Any]:

@@ -3,77 +3,22 @@
 Intervals are percentile bootstraps over participants: what another such group of people would have said.
 """
 
-import random
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from spf_bench.errors import Problem, UserError
 from spf_bench.stats import interval, resamples
+from spf_bench.study.agreement import agreement_of
 from spf_bench.study.answers import Answer, Given
 from spf_bench.study.bradley_terry import Array, strengths
 from spf_bench.study.exclude import Participant, Rules, judge
 from spf_bench.study.model import EQUAL, Study
-
-if TYPE_CHECKING:
-    import pandas as pd
+from spf_bench.study.outcome import PairVotes, Range, Tally
 
 DRAWS = 1000
 SHOWN = 10
 OUTCOMES = ("a", "b", EQUAL)
-
-
-@dataclass(frozen=True)
-class Range:
-    """A number with its 95 % interval; None where it cannot be told."""
-
-    value: float | None
-    lo: float | None
-    hi: float | None
-
-
-@dataclass(frozen=True)
-class PairVotes:
-    """Votes on two methods."""
-
-    a: str
-    b: str
-    votes_a: int
-    votes_b: int
-    ties: int
-    percent_a: Range
-    """Share of all votes that went to ``a``, in percent."""
-
-
-@dataclass(frozen=True)
-class Agreement:
-    """Krippendorff's alpha, nominal: 1 is perfect, 0 a coin tossed for each answer, None where all are alike."""
-
-    alpha: Range
-    units: int
-    """Comparisons that several participants judged."""
-    ratings: int
-    """Their answers to those."""
-
-
-@dataclass(frozen=True)
-class Tally:
-    """The outcome of a study."""
-
-    questions: dict[str, list[PairVotes]]
-    strengths: dict[str, dict[str, Range]]
-    """By question and method: natural logarithm of the Bradley-Terry strength, mean 0 over the methods."""
-    agreement: dict[str, Agreement]
-    participants: list[Participant]
-    invited: int
-    notes: tuple[str, ...]
-
-    @property
-    def counted(self) -> list[Participant]:
-        """Those who were not excluded."""
-        return [one for one in self.participants if not one.reasons]
 
 
 def tally(study: Study, given: Given, rules: Rules | None = None, draws: int = DRAWS) -> Tally:
@@ -97,7 +42,7 @@ def tally(study: Study, given: Given, rules: Rules | None = None, draws: int = D
         drawn = np.concatenate([_sum(weights, counts) for weights in resamples(len(kept), draws, study.seed)])
         shares[question] = _shares(pairs, counts.sum(0), drawn)
         strong[question] = _strengths(labels, pairs, counts.sum(0), drawn)
-        agreement[question] = _agreement(mine, draws, study.seed)
+        agreement[question] = agreement_of(mine, draws, study.seed)
     return Tally(shares, strong, agreement, people, len(study.ballots), given.notes)
 
 
@@ -133,7 +78,7 @@ def _sum(weights: Array, counts: Array) -> Array:
 def _shares(pairs: Sequence[tuple[str, str]], totals: Array, drawn: Array) -> list[PairVotes]:
     low, high = interval(_percent(drawn))
     rows = zip(pairs, totals.astype(int).tolist(), _percent(totals), low, high, strict=True)
-    return [PairVotes(*pair, first, second, ties, _range(*share)) for pair, (first, second, ties), *share in rows]
+    return [PairVotes(*pair, first, second, ties, Range.of(*share)) for pair, (first, second, ties), *share in rows]
 
 
 def _percent(votes: Array) -> Array:
@@ -147,41 +92,4 @@ def _strengths(
 ) -> dict[str, Range]:
     low, high = interval(strengths(labels, pairs, drawn))
     rows = zip(labels, strengths(labels, pairs, totals), low, high, strict=True)
-    return {label: _range(*numbers) for label, *numbers in rows}
-
-
-def _agreement(answers: Sequence[Answer], draws: int, seed: int) -> Agreement:
-    """Return how far participants who judged the same comparison chose the same portrait."""
-    import evalica
-
-    frame = _ratings(answers)
-    shared = frame.loc[:, frame.notna().sum() >= 2]
-    n, values = int(shared.notna().to_numpy().sum()), np.unique(shared.to_numpy(float))
-    if np.isfinite(values).sum() < 2:  # nothing was chosen in two ways: agreement cannot be told from chance
-        return Agreement(Range(None, None, None), shared.shape[1], n)
-    found: Any = evalica.alpha_bootstrap(shared, "nominal", n_resamples=draws, random_state=seed)
-    return Agreement(_range(found.alpha, found.low, found.high), shared.shape[1], n)
-
-
-def _ratings(answers: Sequence[Answer]) -> "pd.DataFrame":
-    """Return answers [participants, comparisons] as numbers; NaN where there is none."""
-    import pandas as pd
-
-    rows = [(a.participant, a.unit, coded(a)) for a in answers]
-    return pd.DataFrame(rows, columns=["participant", "unit", "choice"]).pivot(
-        index="participant", columns="unit", values="choice"
-    )
-
-
-def coded(answer: Answer) -> float:
-    """Return an answer as a number: the two portraits of each comparison in an order drawn for it.
-
-    Were the first always the same method, one that always wins would make all answers equal, and agreement chance.
-    """
-    if answer.choice == EQUAL:
-        return 2.0
-    return float((answer.choice == "a") == (random.Random(answer.unit).random() < 0.5))
-
-
-def _range(value: float, low: float, high: float) -> Range:
-    return Range(*(float(number) if np.isfinite(number) else None for number in (value, low, high)))
+    return {label: Range.of(*numbers) for label, *numbers in rows}

@@ -71,7 +71,7 @@ def test_finished_runs_are_shown_with_their_weights(
 
 
 def test_weights_of_any_folder(cast: Cast, backbone: Backbone, pipe_dir: Path, tmp_path: Path) -> None:
-    changed = tmp_path / "mine" / "stage2" / "unet"
+    changed = tmp_path / "mine" / "stage1" / "unet"
     shutil.copytree(pipe_dir / "unet", changed)
     net = type(backbone.unet).from_pretrained(changed)
     with torch.no_grad():

@@ -15,6 +15,7 @@ from spf_bench.layout import Format
 from spf_bench.store import write_json
 from spf_bench.study import sheets
 from spf_bench.study import tally as tallying
+from spf_bench.study.agreement import agreement_of, coded
 from spf_bench.study.answers import Answer, Given, collect
 from spf_bench.study.bradley_terry import PRIOR, strengths
 from spf_bench.study.exclude import Rules, judge
@@ -126,14 +127,14 @@ def test_alpha_is_that_of_pairs_of_raters() -> None:
         for unit, choices in said.items()
         for number, choice in enumerate(choices)
     ]
-    codes = [[tallying.coded(answer) for answer in rows if answer.unit == unit] for unit in said]
+    codes = [[coded(answer) for answer in rows if answer.unit == unit] for unit in said]
     total = len(rows)
     observed = sum(2 * sum(x != y for x, y in combinations(one, 2)) / (len(one) - 1) for one in codes)
     counts = [sum(one.count(code) for one in codes) for code in (0.0, 1.0)]
     expected = 2 * counts[0] * counts[1] / (total - 1)
-    found = tallying._agreement(rows, 50, 0)
+    found = agreement_of(rows, 50, 0)
     assert found.alpha.value == pytest.approx(1 - observed / expected) and (found.units, found.ratings) == (6, 13)
-    alone = tallying._agreement(rows[:1], 50, 0)
+    alone = agreement_of(rows[:1], 50, 0)
     assert alone.alpha.value is None and alone.units == 0
 
 
