@@ -119,6 +119,9 @@ def killed(process: subprocess.Popen[bytes], after: float) -> bool:
     """Kill a process and all it started after some seconds; False where it ended before."""
     try:
         process.wait(after)
+    except KeyboardInterrupt:
+        os.killpg(process.pid, signal.SIGKILL)  # it is in a session of its own, where no Ctrl-C comes
+        raise
     except subprocess.TimeoutExpired:
         os.killpg(process.pid, signal.SIGKILL)
         return process.wait() == -signal.SIGKILL

@@ -6,8 +6,7 @@ from pathlib import Path
 
 from spf_bench.artifacts import Artifacts
 from spf_bench.errors import UserError
-from spf_bench.given import Given
-from spf_bench.given import content_sha256
+from spf_bench.given import Given, content_sha256
 from spf_bench.method import Method, get_method
 from spf_bench.plan import Run
 from spf_bench.progress import Progress

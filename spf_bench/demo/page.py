@@ -26,7 +26,8 @@ CSS = """
 .maps { overflow-x: auto; }
 #portraits img { image-rendering: pixelated; }
 #portraits .grid-wrap { height: auto !important; min-height: 0; max-height: none; }
-#portraits .grid-container { grid-template-columns: repeat(auto-fill, minmax(140px, 256px)) !important; }
+#portraits .grid-container { grid-template-columns: repeat(auto-fill, 256px) !important; }
+@media (max-width: 640px) { #portraits .grid-container { grid-template-columns: 1fr 1fr !important; } }
 #portraits .caption-label { white-space: normal; max-width: 100%; }
 """
 INTRO = (

@@ -90,8 +90,10 @@ def test_weights_that_do_not_fit_are_named_before_anything_is_shown(
 ) -> None:
     with pytest.raises(UserError, match="no such folder"):
         cast.given("spf=nowhere")
+    with pytest.raises(UserError, match="no checkpoint of naive"):
+        cast.given(f"naive={tmp_path}")
     with pytest.raises(UserError) as caught:
-        Studio(backbone, [cast.given(str(clip_dir)), cast.given(f"naive={tmp_path}")], {})
+        Studio(backbone, [cast.given(str(clip_dir)), cast.given(str(tmp_path))], {})
     assert len(caught.value.problems) == 2
     assert backbone.unet is backbone.original_unet
 
