@@ -5,7 +5,6 @@ asked. The file beside it only says who holds it. What a killed process left is 
 """
 
 import errno
-import fcntl
 import json
 import os
 import platform
@@ -20,6 +19,9 @@ from pathlib import Path
 from spf_bench.errors import UserError
 from spf_bench.storage import explain
 from spf_bench.store import alive
+
+if sys.platform != "win32":
+    import fcntl
 
 LOCK = ".lock"
 OFTEN = 0.2  # seconds between two looks
@@ -80,8 +82,11 @@ def hold(folder: Path, say: Callable[[str], None] = lambda text: None, patience:
         yield
     finally:
         _held.discard(handle)
+        if sys.platform == "win32":
+            os.close(handle)  # an open file cannot be removed there
         (folder / LOCK).unlink(missing_ok=True)  # before it is free: what others have open then is no lock any more
-        os.close(handle)
+        if sys.platform != "win32":
+            os.close(handle)
 
 
 def holder(folder: Path) -> Holder | None:
@@ -122,7 +127,8 @@ def _try(folder: Path, say: Callable[[str], None]) -> int | None:
 def _sign(handle: int, folder: Path) -> None:
     try:
         os.ftruncate(handle, 0)
-        os.pwrite(handle, json.dumps(asdict(Holder.me())).encode(), 0)
+        os.lseek(handle, 0, os.SEEK_SET)
+        os.write(handle, json.dumps(asdict(Holder.me())).encode())
     except OSError as error:
         os.close(handle)
         raise explain(error, folder) or error from error
@@ -137,6 +143,8 @@ def _open(folder: Path) -> int:
 
 
 def _lock(handle: int, before: Holder | None) -> bool:
+    if sys.platform == "win32":
+        return before is None or not _works(before)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -173,4 +181,5 @@ def _let_go() -> None:
     _held.clear()
 
 
-os.register_at_fork(after_in_child=_let_go)
+if sys.platform != "win32":
+    os.register_at_fork(after_in_child=_let_go)

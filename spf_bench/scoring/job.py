@@ -12,6 +12,7 @@ from spf_bench import testset
 from spf_bench.costs import Meter
 from spf_bench.environment import describe
 from spf_bench.errors import Problem, UserError
+from spf_bench.locks import hold
 from spf_bench.progress import Progress
 from spf_bench.score import Pair, Unreadable, read_rgb, score
 from spf_bench.scoring.about import asked
@@ -52,13 +53,28 @@ class Job:
 
     def execute(self, conditions: Conditions | None, progress: Progress) -> records.RunRecord:
         """Score what is not scored yet and return the record."""
+        if (done := self._finished(conditions, progress)) is not None:
+            return done
+        self.setting.chosen()  # what cannot be scored is refused before anything is written
+        with hold(self.folder, progress.note):
+            return self._finished(conditions, progress) or self._score(conditions, progress)
+
+    def _finished(self, conditions: Conditions | None, progress: Progress) -> records.RunRecord | None:
+        known = self._known()
+        if known is None or not self._covers(known, conditions):
+            return None
+        progress.note(f"{self.name}: scored before, in {self.folder}")
+        return known
+
+    def _known(self) -> records.RunRecord | None:
+        """Return the record of today's scoring, of whatever metrics."""
         path = self.folder / records.RECORD
         known = records.RunRecord.load(path) if path.is_file() else None
-        same = known is not None and known.scoring == self.setting.scoring
-        if known is not None and same and self._covers(known, conditions):
-            progress.note(f"{self.name}: scored before, in {self.folder}")
-            return known
-        metrics = self.setting.chosen({column.key for column in known.columns} if known and same else set())
+        return known if known is not None and known.scoring == self.setting.scoring else None
+
+    def _score(self, conditions: Conditions | None, progress: Progress) -> records.RunRecord:
+        known = self._known()
+        metrics = self.setting.chosen({column.key for column in known.columns} if known else set())
         meter = Meter(self.folder, self.setting.device)
         with meter.stage("score"):
             columns, scores, anchors = self._measure(metrics, progress)
