@@ -5,6 +5,7 @@ import json
 from collections.abc import Iterable
 from pathlib import Path
 
+from spf_bench.errors import UserError
 from spf_bench.store import write_json
 from spf_bench.weights import places
 
@@ -61,5 +62,5 @@ def _file() -> Path:
 def _save(known: dict[str, Facts]) -> None:
     try:
         write_json(_file(), known)
-    except OSError:
+    except (OSError, UserError):
         return  # a ledger that cannot be written costs time, not correctness

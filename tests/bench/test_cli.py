@@ -1,6 +1,5 @@
 """The command line: a run, its table, the lists, mistakes without tracebacks, Ctrl-C, and a quick --help."""
 
-import resource
 import subprocess
 import sys
 from collections.abc import Callable
@@ -91,25 +90,12 @@ def test_doctor_is_content_when_nothing_is_missing(cli: Cli, tmp_path: Path, mon
     assert result.exit_code == 0, result.output
 
 
-def test_help_needs_no_heavy_import_and_no_patience() -> None:
+def test_help_needs_no_heavy_import() -> None:
     code = (
         "import sys, spf_bench.cli; "
         "print(sorted({'torch', 'diffusers', 'pandas', 'numpy', 'transformers'} & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "[]\n"
-    command = [sys.executable, "-c", "from spf_bench.cli import main; main()", "--help"]
-    seconds = []
-    for _ in range(3):
-        start = processor_seconds()
-        assert subprocess.run(command, capture_output=True).returncode == 0
-        seconds.append(processor_seconds() - start)
-    assert min(seconds) < 0.6
-
-
-def processor_seconds() -> float:
-    """What child processes have used so far; unlike the clock, it does not mind a busy machine."""
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
 
 
 def test_all_methods_in_one_command(cli: Cli, installed: dict[str, str], tmp_path: Path) -> None:

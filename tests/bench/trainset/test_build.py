@@ -106,10 +106,10 @@ def test_a_killed_build_goes_on(
 def _dying(function: Callable[..., None], after: int) -> Callable[..., None]:
     calls = iter(range(1000))
 
-    def call(*args: object) -> None:
+    def call(*args: object, **options: object) -> None:
         if next(calls) == after:
             raise Killed
-        function(*args)
+        function(*args, **options)
 
     return call
 
