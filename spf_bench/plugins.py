@@ -2,19 +2,37 @@
 
 import importlib.util
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from spf_bench.errors import UserError, unknown
 from spf_bench.store import digest
 
+T = TypeVar("T")
 OWN = "spf-bench"
 GROUPS = ("spf_bench.methods", "spf_bench.metrics")
 FAILURES = (Exception, SystemExit)
 """What a module may end in while it is imported; only Ctrl-C goes through."""
+
+
+def load_all(group: Iterable[EntryPoint], checked: Callable[[Any, str, str], T]) -> tuple[dict[str, T], dict[str, str]]:
+    """Load every entry point of a group: what was found by name, and why others could not be loaded.
+
+    Args:
+        group: Entry points; of equal names this package's own counts.
+        checked: Called with what was loaded, its address and its name; returns it, or raises UserError.
+    """
+    points, broken = unique(group)
+    found: dict[str, T] = {}
+    for name, point in points.items():
+        try:
+            found[name] = checked(point.load(), point.value, name)
+        except FAILURES as error:
+            broken[name] = reason(error)
+    return found, broken
 
 
 def unique(points: Iterable[EntryPoint]) -> tuple[dict[str, EntryPoint], dict[str, str]]:

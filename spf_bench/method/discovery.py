@@ -7,7 +7,7 @@ from typing import Any
 
 from spf_bench.errors import UserError, unknown
 from spf_bench.method.contract import Method
-from spf_bench.plugins import FAILURES, from_file, is_file, reason, unique
+from spf_bench.plugins import FAILURES, from_file, is_file, load_all, reason, unique
 
 GROUP = "spf_bench.methods"
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")  # it becomes the start of folder names
@@ -25,14 +25,7 @@ class Listing:
 
 def discover() -> Listing:
     """Load every installed method; a broken one is listed with its reason and stops nobody else."""
-    points, broken = unique(entry_points(group=GROUP))
-    listing = Listing(broken=broken)
-    for name, point in points.items():
-        try:
-            listing.methods[name] = checked(point.load(), point.value, name)
-        except FAILURES as error:
-            listing.broken[name] = reason(error)
-    return listing
+    return Listing(*load_all(entry_points(group=GROUP), checked))
 
 
 def get_method(address: str) -> Method:

@@ -12,18 +12,15 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from spf_bench.metrics.base import Batch, Group, Metric
-from spf_bench.metrics.clip_encoder import TextImageEncoder
-from spf_bench.metrics.clip_t import direction
+from spf_bench.metrics.base import Batch
+from spf_bench.metrics.clip_t import ClipT
 
 
-class ClipOpen(Metric):
+class ClipOpen(ClipT):
     """Cosine of the customised image and the target text in the independent CLIP's space."""
 
-    key, title, group = "clip_open", "CLIP-T (DataComp)", Group.responsiveness
-    higher_is_better, bounds, decimals = True, (-1.0, 1.0), 3
+    key, title = "clip_open", "CLIP-T (DataComp)"
     source = "arXiv:2304.14108"
-    licence = "MIT"
     comparable = "no: another CLIP than any published table uses"
     secondary: ClassVar[Mapping[str, str]] = {
         "clip_open_full": "the same with the complete text",
@@ -32,17 +29,13 @@ class ClipOpen(Metric):
     }
     nan_means: ClassVar[Mapping[str, str]] = {"clip_open_d": "the image did not change: no direction"}
 
-    def __init__(self, encoder: TextImageEncoder) -> None:
-        self.encoder = encoder
-        self.encoders = (encoder,)
-
     def score(self, batch: Batch) -> dict[str, Tensor]:
         """Return the cosines [B] with both texts, of the directions, and of the two images."""
+        target, full, change = super().score(batch).values()
         original, custom = (side.of(self.encoder)["image"] for side in (batch.original, batch.custom))
-        target, full, base = (self.encoder.texts(t) for t in (batch.targets, batch.prompts, batch.bases))
         return {
-            self.key: (custom * target).sum(-1),
-            "clip_open_full": (custom * full).sum(-1),
-            "clip_open_d": direction(custom - original, full - base),
+            self.key: target,
+            "clip_open_full": full,
+            "clip_open_d": change,
             "clip_open_i": (original * custom).sum(-1),
         }

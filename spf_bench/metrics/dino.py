@@ -8,7 +8,7 @@ made for 0 to 1.
 """
 
 from pathlib import Path
-from typing import Self
+from typing import ClassVar, Self
 
 import torch
 from torch import Tensor
@@ -30,8 +30,8 @@ VITL14 = Shape(patch=14, width=1024, depth=24, heads=16, grid=37, scaled=True)
 CODE = tuple(f"spf_bench.metrics.{name}" for name in ("dino", "vit", "resize"))
 
 
-class DinoEncoder:
-    """The keys of the last attention of DINO ViT-B/8, at 224 px.
+class _Encoder:
+    """A ViT of the DINO family.
 
     Args:
         network: With its weights; its device is where everything is computed.
@@ -39,7 +39,8 @@ class DinoEncoder:
         dtype: Floating type of the network.
     """
 
-    name, compact = "dino_vitb8", False
+    shape: ClassVar[Shape]
+    """Size of the published network."""
 
     def __init__(self, network: ViT, digest: str = "", dtype: torch.dtype = torch.float32) -> None:
         self.network, self.digest, self.dtype = network.eval(), digest, dtype
@@ -50,7 +51,13 @@ class DinoEncoder:
         cls, path: Path, device: str, dtype: torch.dtype = torch.float32, sha256: str | None = None
     ) -> Self:
         """Load the published file; raises UserError where it is missing, damaged or of another network."""
-        return cls(_load(VITB8, path, device), fingerprint(path, dtype, code_sha256(*CODE), sha256=sha256), dtype)
+        return cls(_load(cls.shape, path, device), fingerprint(path, dtype, code_sha256(*CODE), sha256=sha256), dtype)
+
+
+class DinoEncoder(_Encoder):
+    """The keys of the last attention of DINO ViT-B/8, at 224 px."""
+
+    name, compact, shape = "dino_vitb8", False, VITB8
 
     @torch.inference_mode()
     def encode(self, images: Image) -> Outputs:
@@ -64,24 +71,10 @@ class DinoEncoder:
         return {"keys": normalize(keys.float(), dim=-1)}
 
 
-class DinoV2Encoder:
-    """The class token of DINOv2 ViT-L/14 at 224 px, prepared as in the study of Stein et al., arXiv:2306.04675.
+class DinoV2Encoder(_Encoder):
+    """The class token of DINOv2 ViT-L/14 at 224 px, prepared as in the study of Stein et al., arXiv:2306.04675."""
 
-    Args: as of `DinoEncoder`.
-    """
-
-    name, compact = "dinov2_vitl14", True
-
-    def __init__(self, network: ViT, digest: str = "", dtype: torch.dtype = torch.float32) -> None:
-        self.network, self.digest, self.dtype = network.eval(), digest, dtype
-        self.device = network.cls_token.device
-
-    @classmethod
-    def from_weights(
-        cls, path: Path, device: str, dtype: torch.dtype = torch.float32, sha256: str | None = None
-    ) -> Self:
-        """Load the published file; raises UserError where it is missing, damaged or of another network."""
-        return cls(_load(VITL14, path, device), fingerprint(path, dtype, code_sha256(*CODE), sha256=sha256), dtype)
+    name, compact, shape = "dinov2_vitl14", True, VITL14
 
     @torch.inference_mode()
     def encode(self, images: Image) -> Outputs:

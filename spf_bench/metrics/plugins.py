@@ -16,7 +16,7 @@ from spf_bench.errors import UserError, unknown
 from spf_bench.metrics.base import Facts, Group, Metric, SetMetric
 from spf_bench.metrics.features import Encoder
 from spf_bench.metrics.guard import guarded
-from spf_bench.plugins import FAILURES, reason, unique
+from spf_bench.plugins import FAILURES, load_all, reason
 from spf_bench.store import code_sha256
 
 GROUP = "spf_bench.metrics"
@@ -54,14 +54,7 @@ class Listing:
 
 def discover() -> Listing:
     """Load the class of every installed plug-in; a broken one is listed with its reason."""
-    points, broken = unique(entry_points(group=GROUP))
-    listing = Listing(broken=broken)
-    for name, point in points.items():
-        try:
-            listing.metrics[name] = checked(point.load(), point.value, name)
-        except FAILURES as error:
-            listing.broken[name] = reason(error)
-    return listing
+    return Listing(*load_all(entry_points(group=GROUP), checked))
 
 
 def checked(found: Any, where: str, called: str | None = None) -> type[AnyMetric]:

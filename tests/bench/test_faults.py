@@ -154,6 +154,7 @@ def test_damaged_results_and_caches_are_made_again(finished: tuple[Run, RunRecor
     for path in (run.cache / "features").glob("*.safetensors"):
         cut(path)
     heals(finished, "damaged, and made again: ")
+    assert all(image(run.images, triple).is_file() for triple in run.triples)
     cut(run.folder / "scores.parquet")
     heals(finished, "scores.parquet")
 

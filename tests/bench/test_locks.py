@@ -109,7 +109,9 @@ def test_a_forked_child_does_not_hold_on(tmp_path: Path) -> None:
             time.sleep(60)
             os._exit(0)
     with hold(tmp_path, patience=0):
+        mine = holder(tmp_path)
         kill(child)
+    assert mine is not None and mine.pid == os.getpid()
 
 
 def test_on_a_disk_without_locks_what_is_written_counts(

@@ -41,6 +41,8 @@ def test_many_long_texts_are_counted(planned: Callable[..., Run]) -> None:
 
 def test_a_long_text_behind_the_limit_stops_nothing(planned: Callable[..., Run]) -> None:
     preflight.check(lengthened(planned("naive", limit=3), range(4, 6)))
+    with pytest.raises(UserError, match="2 texts"):
+        preflight.check(lengthened(planned("naive", limit=3), range(2, 4)))  # one of the two is within it
 
 
 def test_a_folder_without_a_unet_is_no_checkpoint(backbone: Backbone, tmp_path: Path) -> None:

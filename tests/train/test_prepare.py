@@ -6,6 +6,7 @@ import json
 import os
 import threading
 from collections.abc import Callable, Sequence
+from copy import deepcopy
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -145,10 +146,11 @@ def test_a_killed_run_goes_on_to_the_same_encodings(
 
 @pytest.mark.usefixtures("small_shards")
 def test_processes_share_the_work(folder: Path, pipe: Any, clip: FrozenClip, tmp_path: Path) -> None:
-    samples, barrier, lock = open_dataset(folder), threading.Barrier(2, timeout=20), threading.Lock()
+    samples, barrier, lock = open_dataset(folder), threading.Barrier(2, timeout=120), threading.Lock()
     made: list[Prepared | None] = [None, None]
     digests = ["", ""]
     done: list[tuple[int, str, int]] = []
+    own = [deepcopy((pipe, clip)) for _ in range(2)]  # a tokenizer serves one thread alone
 
     def process(rank: int) -> None:
         def progress(name: str, count: int, total: int) -> None:
@@ -156,7 +158,7 @@ def test_processes_share_the_work(folder: Path, pipe: Any, clip: FrozenClip, tmp
                 done.append((rank, name, count))
 
         digests[rank] = samples_digest(samples, tmp_path / "two", rank, 2, barrier.wait)
-        made[rank] = prepare(samples, pipe, clip, tmp_path / "two", rank, 2, barrier.wait, progress=progress)
+        made[rank] = prepare(samples, *own[rank], tmp_path / "two", rank, 2, barrier.wait, progress=progress)
 
     threads = [threading.Thread(target=process, args=(rank,)) for rank in range(2)]
     for thread in threads:

@@ -6,7 +6,6 @@ import torch
 from torch.nn.functional import cosine_similarity
 
 from spf_bench.errors import UserError
-from spf_bench.metrics import dino
 from spf_bench.metrics.dino import VITB8, VITL14, DinoEncoder, DinoV2Encoder, StructureDistance, imagenet
 from spf_bench.metrics.fid import FDDinoV2
 from spf_bench.metrics.resize import pil_bicubic
@@ -119,12 +118,12 @@ def test_structure_sees_where_things_are_and_not_their_colour():
 
 
 def test_published_files_load_with_what_they_hold_besides(tmp_path, monkeypatch):
-    monkeypatch.setattr(dino, "VITL14", Shape(patch=14, width=8, depth=1, heads=2, grid=16, scaled=True))
-    network = random_vit(dino.VITL14)
+    monkeypatch.setattr(DinoV2Encoder, "shape", Shape(patch=14, width=8, depth=1, heads=2, grid=16, scaled=True))
+    network = random_vit(DinoV2Encoder.shape)
     torch.save(network.state_dict() | {"mask_token": torch.zeros(1, 8)}, tmp_path / "dinov2.pth")
     loaded = DinoV2Encoder.from_weights(tmp_path / "dinov2.pth", "cpu")
     image = np.stack(noise_pictures(1, 32))
     assert torch.equal(loaded.encode(image)["pooled"], DinoV2Encoder(network).encode(image)["pooled"])
-    monkeypatch.setattr(dino, "VITB8", SMALL)
+    monkeypatch.setattr(DinoEncoder, "shape", SMALL)
     with pytest.raises(UserError, match="another network"):
         DinoEncoder.from_weights(tmp_path / "dinov2.pth", "cpu")

@@ -185,4 +185,5 @@ def test_insightface_refuses_other_files(fake_pack, tmp_path):
 
 def test_asking_for_cuda_without_it_is_told(fake_pack):
     with pytest.warns(UserWarning, match="faces are found on the CPU"):
-        FaceEncoder.from_weights(fake_pack, "cuda").pack  # noqa: B018
+        pack = FaceEncoder.from_weights(fake_pack, "cuda").pack
+    assert pack.provider == "CPUExecutionProvider"

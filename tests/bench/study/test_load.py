@@ -32,7 +32,7 @@ def crowd(tmp_path: Path) -> Iterator[Served]:
 
 def fill(port: int, ballot: Ballot, confirm: Confirm) -> None:
     """Answer a whole ballot as a browser does, every third answer twice."""
-    line = HTTPConnection("127.0.0.1", port, timeout=20)
+    line = HTTPConnection("127.0.0.1", port, timeout=120)
     line.request("GET", f"/b/{ballot.code}/ballot")
     assert len(json.loads(line.getresponse().read())["items"]) == len(ballot.items)
     for number, item in enumerate(ballot.items):
@@ -96,7 +96,7 @@ def test_a_killed_server_keeps_what_it_confirmed(tmp_path: Path) -> None:
 
     crowd = threading.Thread(target=everybody, args=(port, study.study.ballots, work))
     crowd.start()
-    assert enough.wait(20)
+    assert enough.wait(120)
     os.kill(server.pid, signal.SIGKILL)
     crowd.join()
     server.wait()

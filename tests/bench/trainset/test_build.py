@@ -164,17 +164,19 @@ class Threaded(Share):
 
     def wait(self) -> None:
         assert self.barrier is not None
-        self.barrier.wait(timeout=60)
+        self.barrier.wait(timeout=300)
 
 
 def test_processes_build_the_same(
     spec: Specs, whole: dict[str, bytes], monkeypatch: pytest.MonkeyPatch, pipe_dir: Path, clip_dir: Path
 ) -> None:
     barrier, failed = threading.Barrier(2), list[BaseException]()
-    painter = load_painter(pipe_dir, SAMPLING, "cpu")
-    scorer = match_scorer(clip_dir, "", "cpu", torch.float32)
-    monkeypatch.setattr(paint, "load_painter", lambda *_: painter)  # libraries cannot load in two threads at once
-    monkeypatch.setattr(build, "LOADERS", {"match": lambda *_: scorer, "hps": lambda *_: scorer})
+    # Libraries cannot load in two threads at once, and a scheduler or tokenizer serves one thread alone.
+    painters = {str(rank): load_painter(pipe_dir, SAMPLING, "cpu") for rank in range(2)}
+    scorers = {rank: match_scorer(clip_dir, "", "cpu", torch.float32) for rank in painters}
+    monkeypatch.setattr(paint, "load_painter", lambda *_: painters[threading.current_thread().name])
+    own = {kind: lambda *_: scorers[threading.current_thread().name] for kind in ("match", "hps")}
+    monkeypatch.setattr(build, "LOADERS", own)
 
     def work(rank: int) -> None:
         try:
@@ -183,7 +185,7 @@ def test_processes_build_the_same(
             failed.append(error)
             barrier.abort()
 
-    threads = [threading.Thread(target=work, args=(rank,)) for rank in range(2)]
+    threads = [threading.Thread(target=work, args=(rank,), name=str(rank)) for rank in range(2)]
     for thread in threads:
         thread.start()
     for thread in threads:
