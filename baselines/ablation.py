@@ -10,8 +10,8 @@ from baselines.experiment import Experiment, diverged
 from baselines.variants import Ablation
 from spf_bench.errors import UserError
 from spf_bench.record import Score
-from spf_bench.seeds import NOTE, differences, merge
-from spf_bench.table import ALL, Cell, Entry, Row, Table, table_of
+from spf_bench.table.model import ALL, Cell, Entry, Row, Table, table_of
+from spf_bench.table.seeds import NOTE, differences, merge
 
 REFERENCES = ("original", "prompt_only")
 """Methods that stand in every table: ceiling and floor of preservation and response."""

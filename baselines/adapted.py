@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from spf_bench.errors import Problem, UserError
+from spf_bench.files.store import read_json
 from spf_bench.method import Method, TrainJob
-from spf_bench.store import read_json
 from spf_bench.suite import Preset
 
 if TYPE_CHECKING:

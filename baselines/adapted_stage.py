@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from baselines.merge import merged
-from spf_bench.store import write_json
+from spf_bench.files.store import write_json
 from spf_train.errors import ConfigErrors, Problem
 from spf_train.order import derive
 from spf_train.stages import NaiveStage

@@ -4,9 +4,9 @@ from pathlib import Path
 from typing import Any
 
 from baselines.training import for_users
-from spf_bench import given
 from spf_bench.errors import UserError
 from spf_bench.method import Method
+from spf_bench.run import given
 from spf_bench.suite import Suite
 
 STAGES = {"spf": ("stage2", "stage1"), "naive": ("stage1",)}

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 from baselines.standings import NOT_RUN, STATEMENTS, Comparison, Finding, Statement, told
-from spf_bench.sheet import Sheet
-from spf_bench.table import ALL, part_label
+from spf_bench.table.model import ALL, part_label
+from spf_bench.table.sheet import Sheet
 
 WORDS = ("holds", "does not hold", "undecided")
 NOTE = (

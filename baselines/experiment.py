@@ -6,14 +6,14 @@ from pathlib import Path
 
 from rich.console import Console
 
-from spf_bench.cli_options import DEFAULT_RUNS
+from spf_bench.cli.options import DEFAULT_RUNS
 from spf_bench.errors import UserError
 from spf_bench.method import get_method
-from spf_bench.plan import Run
 from spf_bench.progress import Bars
-from spf_bench.run import execute
+from spf_bench.run.execute import execute
+from spf_bench.run.plan import Run
 from spf_bench.suite import Preset, Suite
-from spf_bench.table import Entry
+from spf_bench.table.model import Entry
 from spf_bench.testset import TestSet, load
 from spf_train.errors import NonFiniteLossError
 

@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from spf_bench.backbone import Backbone
 from spf_bench.method import Method
+from spf_bench.models.backbone import Backbone
 from spf_bench.triple import Triple
 from spf_train import control_map as sfcm
 from spf_train import variants

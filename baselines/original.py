@@ -9,7 +9,7 @@ from spf_bench.triple import Triple
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from spf_bench.backbone import Backbone
+    from spf_bench.models.backbone import Backbone
 
 
 class Original(Method):

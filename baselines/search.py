@@ -15,10 +15,10 @@ from baselines.search_space import SearchConfig, Settings, propose
 from baselines.training import for_users
 from spf_bench.environment import git_state
 from spf_bench.errors import UserError
-from spf_bench.seeds import merge
-from spf_bench.store import write_text
+from spf_bench.files.store import write_text
 from spf_bench.suite import get_suite
-from spf_bench.table import ALL, Entry
+from spf_bench.table.model import ALL, Entry
+from spf_bench.table.seeds import merge
 
 SCORE = (
     "harmonic mean of response = (hit - hit of the original portraits) / (100 - hit of the original portraits), "

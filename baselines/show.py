@@ -11,14 +11,14 @@ from baselines.map_sheet import Line, heat, over, sheet
 from baselines.maps import Moment, Texts, mean_cosine, original, read_texts, watch
 from baselines.training import config_of, for_users
 from spf_bench import overlays
-from spf_bench.artifacts import Artifacts
-from spf_bench.backbone import Backbone
 from spf_bench.errors import unknown
-from spf_bench.given import content_sha256
+from spf_bench.files.artifacts import Artifacts
 from spf_bench.method import Method, get_method
-from spf_bench.plan import Run
+from spf_bench.models.backbone import Backbone
 from spf_bench.progress import Progress, Silent
-from spf_bench.run import train
+from spf_bench.run.execute import train
+from spf_bench.run.given import content_sha256
+from spf_bench.run.plan import Run
 from spf_bench.testset import TestSet
 from spf_bench.triple import Triple
 

@@ -10,8 +10,8 @@ from itertools import product
 from baselines.claims import PRESERVATION, verdict
 from spf_bench.errors import UserError
 from spf_bench.record import Score
-from spf_bench.seeds import differences
-from spf_bench.table import ALL, Entry, groups
+from spf_bench.table.model import ALL, Entry, groups
+from spf_bench.table.seeds import differences
 from spf_bench.tracks import Place, Track
 
 Signs = tuple[tuple[str, int], ...]

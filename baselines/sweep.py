@@ -10,9 +10,9 @@ from baselines.plot import Panel, Point, plot
 from baselines.training import config_of
 from baselines.variants import LAMBDAS, Ablation, Variant
 from spf_bench.errors import UserError, unknown
+from spf_bench.files.store import write_json
 from spf_bench.record import Score
-from spf_bench.seeds import merge
-from spf_bench.store import write_json
+from spf_bench.table.seeds import merge
 
 FACTORS = (0.0, 0.25, 0.5, 1.0, 2.0, 4.0)
 """Multiples of the preset's own weight that are tried where no values are given."""

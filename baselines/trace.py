@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from baselines.plot import Panel, Point, plot
-from spf_bench.backbone import Backbone
-from spf_bench.generate import generate
+from spf_bench.files.store import write_text
 from spf_bench.method import Method
+from spf_bench.models.backbone import Backbone
 from spf_bench.originals.make import make_originals
 from spf_bench.progress import Progress, Silent
-from spf_bench.store import write_text
+from spf_bench.run.generate import generate
 from spf_bench.suite import Suite
 from spf_bench.testset import TestSet
 from spf_bench.triple import image
@@ -82,7 +82,7 @@ class Trace:
     def _measure(self, images: Path, snapshot: Path) -> dict[str, float | None]:
         """Return mean and half the 95 % interval of every traced score."""
         from spf_bench.metrics.summary import ALL, summarise
-        from spf_bench.score import Pair, score
+        from spf_bench.scoring.one_pass import Pair, score
 
         originals, triples = self.folder / "originals", self.testset.head(self.limit)
         make_originals(self._backbone, self.testset, len(triples), originals, Silent())

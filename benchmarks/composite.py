@@ -22,15 +22,15 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from spf_bench.backbone import Backbone
 from spf_bench.metrics.attributes import Reader
 from spf_bench.metrics.hit_rate import HitRate
 from spf_bench.metrics.kept import Kept
 from spf_bench.metrics.world import JudgeEncoder
-from spf_bench.score import Pair, score
+from spf_bench.models.backbone import Backbone
+from spf_bench.scoring.one_pass import Pair, score
 from spf_bench.suite import get_suite
 from spf_bench.triple import Triple, image
-from spf_bench.world_testset import build
+from spf_bench.world.testset import build
 from spf_train.control_map import soft_map
 
 Mix = Callable[[Tensor, Tensor, Tensor], Tensor]

@@ -24,7 +24,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from spf_bench.intact import whole
+from spf_bench.files.intact import whole
 
 LIMIT = "16"
 SMALL = ["--device", "cpu", "--threads", "1"]

@@ -7,7 +7,7 @@ from textwrap import wrap
 from PIL import Image, ImageDraw, ImageFont
 
 from spf_bench.errors import UserError
-from spf_bench.table import Entry, build
+from spf_bench.table.model import Entry, build
 from spf_bench.testset import load
 from spf_bench.triple import Category, Triple, image
 

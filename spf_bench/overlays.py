@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spf_bench.errors import UserError
+from spf_bench.files.store import write_atomic
 from spf_bench.record import RECORD, RunRecord
-from spf_bench.store import write_atomic
 from spf_bench.tracks import Track
 
 FOLDER = "overlays"

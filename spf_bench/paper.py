@@ -9,8 +9,8 @@ from typing import Self
 
 from spf_bench import weights
 from spf_bench.errors import Problem, UserError
-from spf_bench.precision import PRECISIONS
-from spf_bench.precision import VARIABLE as PRECISION
+from spf_bench.metrics.precision import PRECISIONS
+from spf_bench.metrics.precision import VARIABLE as PRECISION
 from spf_bench.weights.base import base_path
 
 BASE, TRAINSET, EXTRA = "SPF_BENCH_BASE", "SPF_BENCH_TRAINSET", "SPF_BENCH_METRICS"

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from spf_bench.errors import UserError, unknown
-from spf_bench.store import digest
+from spf_bench.files.store import digest
 
 T = TypeVar("T")
 OWN = "spf-bench"

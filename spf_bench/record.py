@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from spf_bench.environment import Environment
 from spf_bench.errors import UserError
-from spf_bench.store import read_json, write_json
+from spf_bench.files.store import read_json, write_json
 from spf_bench.suite import Sampling
 
 if TYPE_CHECKING:
@@ -183,7 +183,7 @@ def recompute(folder: Path, metrics: "Sequence[Metric | SetMetric]") -> dict[str
     from safetensors.torch import load_file
 
     from spf_bench.metrics.summary import summarise
-    from spf_bench.score import Scores
+    from spf_bench.scoring.one_pass import Scores
 
     stored = Scores(pd.read_parquet(folder / SCORES), load_file(folder / FEATURES))
     found: dict[str, dict[str, Score]] = {}

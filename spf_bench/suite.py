@@ -21,7 +21,7 @@ class Sampling:
     """How every image of a comparison is sampled; the harness owns it, no method can change it."""
 
     scheduler: str
-    """Deterministic sampler, a key of ``spf_bench.backbone.SCHEDULERS``."""
+    """Deterministic sampler, a key of ``spf_bench.models.backbone.SCHEDULERS``."""
     steps: int
     """Denoising steps, at least 1."""
     guidance: float
@@ -115,8 +115,8 @@ class Suite(ABC):
         Raises:
             UserError: Something that scoring needs is not here; all of it is named.
         """
-        from spf_bench import precision
-        from spf_bench.store import folder_sha256
+        from spf_bench.files.store import folder_sha256
+        from spf_bench.metrics import precision
 
         said = "" if precision.asked() == precision.EXACT else f" in {precision.asked()}"
         return {name: folder_sha256(folder) + said for name, folder in self.judges.items()}
@@ -188,7 +188,7 @@ class WorldSuite(Suite):
         ]
 
     def trainset_facts(self, seed: int, n: int) -> dict[str, Any]:
-        from spf_bench.store import code_sha256
+        from spf_bench.files.store import code_sha256
 
         drawing = [f"spf_bench.world.{part}" for part in ("portrait", "targets", "distributions")]
         return {"distribution": "custom", "seed": seed, "n": n, "code": code_sha256(*drawing)}

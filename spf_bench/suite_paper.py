@@ -7,9 +7,9 @@ from typing import Any, ClassVar
 
 from spf_bench import weights
 from spf_bench.errors import UserError
+from spf_bench.files.store import digest
 from spf_bench.paper import TRAINSET, Settings
 from spf_bench.portraits import Portraits
-from spf_bench.store import digest
 from spf_bench.suite import Preset, Sampling, Suite, TrainSample
 from spf_bench.weights.base import base_path
 

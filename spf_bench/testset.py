@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from spf_bench.errors import Problem, UserError, unknown
-from spf_bench.lines import lines, objects
-from spf_bench.outside import SHA256, inside, path_fault, triple_faults
-from spf_bench.store import file_sha256, write_text
+from spf_bench.files.lines import lines, objects
+from spf_bench.files.outside import SHA256, inside, path_fault, triple_faults
+from spf_bench.files.store import file_sha256, write_text
 from spf_bench.triple import Category, Triple
 
 TRIPLES, CARD, SUMS = "triples.jsonl", "CARD.md", "SHA256SUMS"

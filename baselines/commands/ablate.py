@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
-from spf_bench.cli_options import DEFAULT_RUNS, Changes, Device, Limit, Preset, Runs, Seeds, Suite, TestSet, Threads
-from spf_bench.table_formats import Format, Interval
+from spf_bench.cli.options import DEFAULT_RUNS, Changes, Device, Limit, Preset, Runs, Seeds, Suite, TestSet, Threads
+from spf_bench.table.formats import Format, Interval
 
 
 class Which(StrEnum):
@@ -45,8 +45,8 @@ def ablate(
     from baselines.ablation import carry_out, tables, verdicts
     from baselines.experiment import Experiment
     from baselines.variants import ABLATIONS
-    from spf_bench.console import err
-    from spf_bench.table_formats import render, render_published
+    from spf_bench.cli.console import err
+    from spf_bench.table.formats import render, render_published
 
     experiment = Experiment.of(suite, testset, limit, preset, device, threads, changes, runs)
     ablation = ABLATIONS[table.value]

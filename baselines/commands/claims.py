@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
-from spf_bench.cli_options import DEFAULT_RUNS, Runs
-from spf_bench.layout import Format
+from spf_bench.cli.options import DEFAULT_RUNS, Runs
+from spf_bench.table.layout import Format
 
 
 def claims(
@@ -27,11 +27,11 @@ def claims(
     """
     from baselines.claims_sheet import sheet
     from baselines.standings import findings
-    from spf_bench.console import err
-    from spf_bench.leaderboard import format_of
-    from spf_bench.sheet import render_sheet
-    from spf_bench.store import write_text
-    from spf_bench.table import collect
+    from spf_bench.cli.console import err
+    from spf_bench.files.store import write_text
+    from spf_bench.table.leaderboard import format_of
+    from spf_bench.table.model import collect
+    from spf_bench.table.sheet import render_sheet
 
     form = kind if to is None else format_of(to)
     text = render_sheet(sheet(findings(collect(runs), preset)), form)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from spf_bench.cli_options import DEFAULT_RUNS, Device, Runs, Threads
+from spf_bench.cli.options import DEFAULT_RUNS, Device, Runs, Threads
 
 if TYPE_CHECKING:
     from baselines.search import Search
@@ -35,7 +35,7 @@ def search(
     from baselines.search import Search
     from baselines.search_space import read
     from baselines.training import for_users
-    from spf_bench.console import err, out
+    from spf_bench.cli.console import err, out
 
     with for_users():
         config = read(space)
@@ -49,7 +49,7 @@ def search(
 def _show(search: "Search") -> None:
     """Print the references and the best trials."""
     from baselines.search import score_of
-    from spf_bench.console import show
+    from spf_bench.cli.console import show
 
     references = {line["reference"]: line["scores"] for line in search.lines() if "reference" in line}
     rows = [

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from spf_bench.cli_options import DEFAULT_RUNS, Changes, Device, Preset, Runs, Seed, Suite, TestSet, Threads
+from spf_bench.cli.options import DEFAULT_RUNS, Changes, Device, Preset, Runs, Seed, Suite, TestSet, Threads
 
 if TYPE_CHECKING:
     from baselines.show import Scene
@@ -37,7 +37,7 @@ def sfcm(
     """
     scene = _scene(triple, suite, testset, preset, changes, seed, checkpoint, runs, device, threads)
     from baselines.show import draw_sfcm
-    from spf_bench.console import out
+    from spf_bench.cli.console import out
 
     out.print(f"picture  {draw_sfcm(scene, steps, to)}", soft_wrap=True)
 
@@ -62,7 +62,7 @@ def attention(
     """
     scene = _scene(triple, suite, testset, preset, changes, seed, checkpoint, runs, device, threads)
     from baselines.show import draw_attention, stage1_of
-    from spf_bench.console import out
+    from spf_bench.cli.console import out
 
     out.print(f"picture  {draw_attention(scene, stage1_of(scene, checkpoint), steps, to)}", soft_wrap=True)
 
@@ -84,7 +84,7 @@ def _scene(
     quiet()  # before the imports below bring in the model libraries
     from baselines.experiment import Experiment
     from baselines.show import Scene
-    from spf_bench.console import err
+    from spf_bench.cli.console import err
     from spf_bench.progress import Bars
 
     experiment = Experiment.of(suite, testset, None, preset, device, threads, changes, runs)

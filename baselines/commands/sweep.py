@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
-from spf_bench.cli_options import DEFAULT_RUNS, Changes, Device, Limit, Preset, Runs, Seeds, Suite, TestSet, Threads
-from spf_bench.table_formats import Format
+from spf_bench.cli.options import DEFAULT_RUNS, Changes, Device, Limit, Preset, Runs, Seeds, Suite, TestSet, Threads
+from spf_bench.table.formats import Format
 
 
 def sweep(
@@ -39,8 +39,8 @@ def sweep(
     from baselines.ablation import carry_out, tables
     from baselines.experiment import Experiment
     from baselines.sweep import as_ablation, plan, save
-    from spf_bench.console import err, out
-    from spf_bench.table_formats import render
+    from spf_bench.cli.console import err, out
+    from spf_bench.table.formats import render
 
     experiment = Experiment.of(suite, testset, limit, preset, device, threads, changes, runs)
     sweeps = plan(experiment, _words(weights), _numbers(values))

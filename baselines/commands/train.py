@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from spf_bench.cli_options import Changes, Device, Suite, Threads
+from spf_bench.cli.options import Changes, Device, Suite, Threads
 
 
 def train(
@@ -64,9 +64,9 @@ def train(
     quiet()  # before the imports below bring in the model libraries
     from baselines.train import Report, first, settings, sources, tracer
     from baselines.training import for_users
-    from spf_bench.console import err
-    from spf_bench.console import out as printed
-    from spf_bench.locks import hold
+    from spf_bench.cli.console import err
+    from spf_bench.cli.console import out as printed
+    from spf_bench.files.locks import hold
     from spf_bench.progress import Bars, Silent
     from spf_bench.suite import get_suite
     from spf_train.train import train as train_stages

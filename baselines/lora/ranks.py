@@ -59,8 +59,8 @@ def validation_of(job: TrainJob) -> TestSet:
 
 def _run(job: TrainJob, testset: TestSet, method: Method, seed: int, limit: int | None) -> RunRecord:
     """Do one run on the validation triples beside the runs that this job belongs to."""
-    from spf_bench.plan import Run
-    from spf_bench.run import execute
+    from spf_bench.run.execute import execute
+    from spf_bench.run.plan import Run
 
     runs = job.artifacts.root.parent.parent  # RUNS/cache/checkpoints
     run = Run(method.name, method, job.suite, testset, limit, job.preset, seed, runs, job.device)
@@ -68,7 +68,7 @@ def _run(job: TrainJob, testset: TestSet, method: Method, seed: int, limit: int 
 
 
 def _means(record: RunRecord) -> dict[str, Any]:
-    from spf_bench.table import ALL
+    from spf_bench.table.model import ALL
 
     scores = record.scores[ALL]
     if missing := [name for name in RATED_BY if name not in scores or scores[name].mean is None]:

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from baselines.magnet.phrases import Phrases
-from spf_bench.store import write_atomic
+from spf_bench.files.store import write_atomic
 
 FILE = Path(__file__).with_name("words.txt")
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
 
 from baselines.naive import Naive
 from spf_bench.errors import UserError
+from spf_bench.files.store import code_sha256, digest
 from spf_bench.method import Method, TrainJob
-from spf_bench.store import code_sha256, digest
 from spf_bench.suite import Preset, Suite
 from spf_bench.triple import Triple
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from baselines.magnet.edit import Editor, Placed
     from baselines.magnet.settings import MagnetSettings
-    from spf_bench.backbone import Backbone
+    from spf_bench.models.backbone import Backbone
 
 PACKAGE = "baselines.magnet"
 OF_NAIVE = "stage1."

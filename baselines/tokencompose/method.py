@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 from baselines.adapted import CODE, Adapted
 from baselines.tokencompose.settings import TokenComposeSettings
 from spf_bench.errors import UserError
+from spf_bench.files.store import folder_sha256
 from spf_bench.method import TrainJob
-from spf_bench.store import folder_sha256
 from spf_bench.suite import Preset
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ class TokenCompose(Adapted):
         Raises:
             UserError: There are no masks, or none that a caption has a noun for.
         """
-        from spf_bench.store import write_json
+        from spf_bench.files.store import write_json
 
         _, own = self.settings(job.preset)
         key = {"antialias": own.antialias, "face_words": own.face_words, "seed": job.seed}

@@ -13,7 +13,7 @@ from spf_bench.captions.tokens import LIMIT, clip_tokens
 from spf_bench.errors import unknown
 from spf_bench.triple import Category, Triple
 from spf_bench.world.distributions import CATEGORY_COUNTS
-from spf_bench.world_testset import apportion, interleave, noise_seed
+from spf_bench.world.testset import apportion, interleave, noise_seed
 
 FIVE_K, TWO_HUNDRED, GENERAL = "spf-5k-v1", "spf-200-v1", "general-v1"
 TRIES = 50

@@ -8,7 +8,7 @@ from pathlib import Path
 from spf_bench import testset
 from spf_bench.captions.build import Case, build
 from spf_bench.captions.cards import card
-from spf_bench.store import file_sha256, write_text
+from spf_bench.files.store import file_sha256, write_text
 
 FACTS = "facts.csv"
 """What each base text was drawn from, by id; listed in the checksums."""

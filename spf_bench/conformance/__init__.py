@@ -91,10 +91,10 @@ def _of_metric(kind: "type[AnyMetric]", suite: Suite, device: str) -> Tested:
 
 def _metric(address: str) -> "type[Any] | None":
     """Return the metric class that an address means; None where it means a method."""
-    from spf_bench.catalogue import catalogue
     from spf_bench.method import discover
     from spf_bench.metrics import plugins
     from spf_bench.metrics.base import Facts
+    from spf_bench.metrics.catalogue import catalogue
 
     if is_file(address):
         found = from_file(address)

@@ -5,13 +5,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from spf_bench.backbone import Backbone
 from spf_bench.conformance.check import Broken, Check, Skipped
 from spf_bench.conformance.compare import alike, difference, plain
 from spf_bench.conformance.trial import N, Trial, portraits
+from spf_bench.files.store import code_sha256, digest, folder_sha256
 from spf_bench.method import discover
+from spf_bench.models.backbone import Backbone
 from spf_bench.plugins import is_file
-from spf_bench.store import code_sha256, digest, folder_sha256
 
 
 def declared(trial: Trial) -> str:

@@ -12,12 +12,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from spf_bench.artifacts import Artifacts
-from spf_bench.backbone import Backbone
+from spf_bench.files.artifacts import Artifacts
 from spf_bench.method import Method
-from spf_bench.plan import Run
+from spf_bench.models.backbone import Backbone
 from spf_bench.progress import Progress
-from spf_bench.run import train
+from spf_bench.run.execute import train
+from spf_bench.run.plan import Run
 from spf_bench.suite import Suite
 from spf_bench.testset import load
 from spf_bench.triple import Triple

@@ -4,17 +4,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from spf_bench.artifacts import Artifacts
 from spf_bench.errors import UserError
-from spf_bench.given import Given, content_sha256
+from spf_bench.files.artifacts import Artifacts
+from spf_bench.files.store import folder_sha256
 from spf_bench.method import Method, get_method
-from spf_bench.plan import Run
 from spf_bench.progress import Progress
 from spf_bench.record import RECORD, RunRecord
-from spf_bench.run import train
-from spf_bench.store import folder_sha256
+from spf_bench.run.execute import train
+from spf_bench.run.given import Given, content_sha256
+from spf_bench.run.plan import Run
 from spf_bench.suite import Preset, Suite
-from spf_bench.table import label
+from spf_bench.table.model import label
 from spf_bench.testset import TestSet
 from spf_bench.tracks import Track
 

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from importlib.metadata import entry_points
 from pathlib import Path
 
-from spf_bench.backbone import Backbone
+from spf_bench.models.backbone import Backbone
 from spf_bench.overlays import Grid
-from spf_bench.plan import Run
 from spf_bench.plugins import FAILURES, reason, unique
+from spf_bench.run.plan import Run
 from spf_bench.triple import Triple
 
 GROUP = "spf_bench.overlays"

@@ -12,7 +12,7 @@ from PIL import Image
 from spf_bench.demo.maps import as_html
 from spf_bench.demo.studio import Drawn, Studio
 from spf_bench.errors import UserError
-from spf_bench.outside import LONGEST
+from spf_bench.files.outside import LONGEST
 from spf_bench.triple import Triple
 
 EXTRA = "pip install 'spf-bench[demo]'"

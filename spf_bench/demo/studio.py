@@ -8,11 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from spf_bench.backbone import Backbone
 from spf_bench.demo.cast import Actor
 from spf_bench.demo.hook import Look, Sight
 from spf_bench.errors import Problem, UserError
-from spf_bench.outside import text_fault
+from spf_bench.files.outside import text_fault
+from spf_bench.models.backbone import Backbone
 from spf_bench.overlays import Grid
 from spf_bench.triple import Category, Triple
 

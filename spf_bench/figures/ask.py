@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from spf_bench.errors import UserError, unknown
 from spf_bench.report.source import Source, read
-from spf_bench.table import collect
+from spf_bench.table.model import collect
 from spf_bench.tracks import Track
 from spf_bench.triple import Triple
 

@@ -6,7 +6,7 @@ from spf_bench import overlays
 from spf_bench.errors import UserError, unknown
 from spf_bench.figures.ask import Ask
 from spf_bench.figures.pictures import Line, grid
-from spf_bench.table import collect
+from spf_bench.table.model import collect
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from spf_bench import published
 from spf_bench.errors import UserError
 from spf_bench.figures.ask import Ask, choose, source
 from spf_bench.figures.pictures import Line, grid, read
 from spf_bench.report.source import Source
-from spf_bench.table import Row
+from spf_bench.table import published
+from spf_bench.table.model import Row
 from spf_bench.tracks import Place, Step, Track
 from spf_bench.triple import Triple, image
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from spf_bench.errors import UserError
 from spf_bench.figures.ask import Ask
 from spf_bench.figures.style import FAINT, INK, LINE, TONES, WIDTH, canvas
-from spf_bench.store import read_json
+from spf_bench.files.store import read_json
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

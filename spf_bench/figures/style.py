@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from spf_bench.errors import UserError
-from spf_bench.store import write_atomic
+from spf_bench.files.store import write_atomic
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -4,8 +4,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from spf_bench.files.outside import inside, short
 from spf_bench.intake.triples import Case
-from spf_bench.outside import inside, short
 
 if TYPE_CHECKING:
     import numpy as np

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from spf_bench.errors import UserError
-from spf_bench.lines import foreign, lines, objects
-from spf_bench.outside import short
+from spf_bench.files.lines import foreign, lines, objects
+from spf_bench.files.outside import short
 
 COLUMNS = ("id", "base", "target", "category", "seed", "phrases", "image")
 ALIASES = {"file_name": "image", "original": "image"}

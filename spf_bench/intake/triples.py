@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from spf_bench.captions.tokens import LIMIT, pieces
+from spf_bench.files.outside import category_fault, id_fault, path_fault, phrases_fault, seed_fault, short, text_fault
 from spf_bench.intake.rows import Row
-from spf_bench.outside import category_fault, id_fault, path_fault, phrases_fault, seed_fault, short, text_fault
 from spf_bench.triple import Category, Triple
-from spf_bench.world_testset import noise_seed
+from spf_bench.world.testset import noise_seed
 
 DIGITS = re.compile("[0-9]{1,19}")
 

@@ -10,12 +10,12 @@ from pathlib import Path
 
 from spf_bench import testset
 from spf_bench.errors import Problem, UserError
+from spf_bench.files.outside import category_fault, id_fault
+from spf_bench.files.store import file_sha256, write_png
 from spf_bench.intake import pictures
 from spf_bench.intake.rows import read
 from spf_bench.intake.triples import Case, cases, repeats
 from spf_bench.originals.built import IMAGES
-from spf_bench.outside import category_fault, id_fault
-from spf_bench.store import file_sha256, write_png
 from spf_bench.triple import Triple
 
 

@@ -15,8 +15,8 @@ from spf_bench.triple import Triple
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from spf_bench.artifacts import Artifacts
-    from spf_bench.backbone import Backbone
+    from spf_bench.files.artifacts import Artifacts
+    from spf_bench.models.backbone import Backbone
     from spf_bench.progress import Progress
 
 
@@ -115,13 +115,13 @@ class Method:
         Raises:
             UserError: It is no checkpoint of this method on this base model.
         """
-        from spf_bench.given import accept
+        from spf_bench.run.given import accept
 
         return accept(self, folder, suite)
 
     def load(self, backbone: "Backbone", checkpoint: Path | None) -> None:
         """Make ``backbone`` this method's; by default use the checkpoint's UNet: its ``unet`` folder, or itself."""
-        from spf_bench.given import unet_in
+        from spf_bench.run.given import unet_in
 
         if checkpoint is not None:
             backbone.use_unet(unet_in(checkpoint) or checkpoint / "unet")

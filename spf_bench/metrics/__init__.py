@@ -31,7 +31,8 @@ def _paper(device: str) -> list[Metric | SetMetric]:
 def _world(device: str) -> list[Metric | SetMetric]:
     import torch
 
-    from spf_bench import precision
+    from spf_bench.files.store import folder_sha256
+    from spf_bench.metrics import precision
     from spf_bench.metrics.attributes import Reader
     from spf_bench.metrics.clip_encoder import ClipEncoder
     from spf_bench.metrics.clip_i import ClipI
@@ -45,7 +46,6 @@ def _world(device: str) -> list[Metric | SetMetric]:
     from spf_bench.metrics.mps import MPS, MPSEncoder
     from spf_bench.metrics.segcons import SegCons
     from spf_bench.metrics.world import JudgeEncoder, PartSegmenter
-    from spf_bench.store import folder_sha256
     from spf_bench.world.assets import folder
 
     dtype: torch.dtype = getattr(torch, precision.asked())

@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from spf_bench.errors import Problem, UserError
-from spf_bench.store import digest, file_sha256
+from spf_bench.files.store import digest, file_sha256
 
 State = dict[str, Tensor]
 FETCH, CHECK = "spf-bench weights fetch", "spf-bench weights check"

@@ -18,8 +18,8 @@ from torch import Tensor
 from torch.nn.functional import normalize
 from transformers import CLIPModel, CLIPTokenizerFast
 
+from spf_bench.files.store import folder_sha256
 from spf_bench.metrics.features import Encoder, Image, Outputs
-from spf_bench.store import folder_sha256
 
 
 class TextImageEncoder(Encoder, Protocol):

@@ -14,13 +14,13 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
+from spf_bench.files.store import code_sha256
 from spf_bench.metrics.base import Batch, Group, Metric
 from spf_bench.metrics.checkpoint import fingerprint, fit, read_state
 from spf_bench.metrics.compute import in_chunks, precision, to_pixels
 from spf_bench.metrics.features import Encoder, Image, Outputs
 from spf_bench.metrics.resize import pil_bicubic, short_side_bilinear
 from spf_bench.metrics.vit import Shape, ViT
-from spf_bench.store import code_sha256
 
 SIZE = 224
 CHUNK = 16

@@ -17,8 +17,8 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from spf_bench.errors import UserError
+from spf_bench.files.store import code_sha256, digest, write_atomic
 from spf_bench.metrics.row_files import RowFiles
-from spf_bench.store import code_sha256, digest, write_atomic
 
 Image = NDArray[np.uint8]
 Outputs = dict[str, Tensor]

@@ -10,12 +10,12 @@ from typing import Literal, Self
 
 import torch
 
+from spf_bench.files.store import code_sha256, digest
 from spf_bench.metrics.checkpoint import fingerprint, fit, read_state
 from spf_bench.metrics.compute import in_chunks, precision, to_pixels
 from spf_bench.metrics.features import Image, Outputs
 from spf_bench.metrics.inception_model import Inception
 from spf_bench.metrics.resize import clean_bicubic, tf1_bilinear
-from spf_bench.store import code_sha256, digest
 
 SIZE = 299
 CHUNK = 32

@@ -16,10 +16,10 @@ import numpy as np
 import torch
 
 from spf_bench.errors import Problem, UserError
+from spf_bench.files.store import code_sha256, file_sha256
 from spf_bench.metrics.checkpoint import FETCH, fingerprint
 from spf_bench.metrics.features import Image, Outputs
 from spf_bench.metrics.insight_pack import Array, InsightPack
-from spf_bench.store import code_sha256, file_sha256
 
 DETECTOR, RECOGNISER = "det_10g.onnx", "w600k_r50.onnx"
 ATTEMPTS = ((640, 0.0), (320, 0.0), (128, 0.0), (640, 0.25))

@@ -13,10 +13,10 @@ import torch
 from torch import Tensor, nn
 
 from spf_bench.errors import UserError
+from spf_bench.files.store import code_sha256, file_sha256
 from spf_bench.metrics.checkpoint import fingerprint, fit, read_state
 from spf_bench.metrics.compute import in_chunks, precision, to_pixels
 from spf_bench.metrics.features import Image, Outputs
-from spf_bench.store import code_sha256, file_sha256
 
 Net = Literal["alex", "vgg"]
 HEADS = {

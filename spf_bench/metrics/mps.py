@@ -16,12 +16,12 @@ import torch
 from torch import Tensor
 from transformers import CLIPTokenizerFast
 
+from spf_bench.files.store import folder_sha256
 from spf_bench.metrics.base import Batch, Group, Metric
 from spf_bench.metrics.clip_encoder import CLIP_224, Preprocess, tokenize
 from spf_bench.metrics.features import Image, Outputs
 from spf_bench.metrics.mps_model import MPSConfig, MPSModel
 from spf_bench.metrics.mps_released import load_released
-from spf_bench.store import folder_sha256
 
 __all__ = ["MPS", "MPSConfig", "MPSEncoder", "MPSModel"]
 

@@ -8,9 +8,9 @@ from typing import Any, Literal
 import torch
 
 from spf_bench import weights
+from spf_bench.files.store import digest as digest_of
 from spf_bench.metrics.base import Metric, SetMetric
 from spf_bench.paper import Settings
-from spf_bench.store import digest as digest_of
 
 AnyMetric = Metric | SetMetric
 

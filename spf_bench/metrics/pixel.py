@@ -13,9 +13,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from spf_bench.files.store import code_sha256
 from spf_bench.metrics.base import Batch, Group, Metric
 from spf_bench.metrics.features import Encoder, Image, Outputs
-from spf_bench.store import code_sha256
 
 BORDER, SIGMA = 5, 1.5  # a window of 11 px
 K1, K2 = 0.01, 0.03

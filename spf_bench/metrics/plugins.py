@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from spf_bench.errors import UserError, unknown
+from spf_bench.files.store import code_sha256
 from spf_bench.metrics.base import Facts, Group, Metric, SetMetric
 from spf_bench.metrics.features import Encoder
 from spf_bench.metrics.guard import guarded
 from spf_bench.plugins import FAILURES, load_all, reason
-from spf_bench.store import code_sha256
 
 GROUP = "spf_bench.metrics"
 FACTS = tuple(name for name in Facts.__annotations__ if name != "encoders")

@@ -10,7 +10,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from spf_bench.store import write_atomic
+from spf_bench.files.store import write_atomic
 
 LEVEL = 1  # masks shrink some thirtyfold at the fastest level
 Row = dict[str, Tensor]

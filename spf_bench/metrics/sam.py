@@ -14,12 +14,12 @@ import torch
 from torch import Tensor
 
 from spf_bench.errors import UserError
+from spf_bench.files.store import code_sha256
 from spf_bench.metrics.bits import pack, unpack
 from spf_bench.metrics.checkpoint import State, fingerprint, fit, read_state
 from spf_bench.metrics.compute import precision
 from spf_bench.metrics.features import Image, Outputs
 from spf_bench.metrics.segcons import Proposals, grid
-from spf_bench.store import code_sha256
 
 if TYPE_CHECKING:
     from segment_anything import SamPredictor

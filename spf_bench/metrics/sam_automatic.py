@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Self
 import torch
 from torch import Tensor
 
+from spf_bench.files.store import code_sha256, digest
 from spf_bench.metrics.bits import pack, unpack
 from spf_bench.metrics.checkpoint import fingerprint
 from spf_bench.metrics.features import Image, Outputs
 from spf_bench.metrics.sam import SamEncoder, load, prompt
 from spf_bench.metrics.segcons import grid
 from spf_bench.metrics.segcons_hungarian import GRID, MIN_AREA, automatic
-from spf_bench.store import code_sha256, digest
 
 if TYPE_CHECKING:
     from segment_anything.modeling import Sam

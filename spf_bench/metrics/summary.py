@@ -8,7 +8,7 @@ import pandas as pd
 from torch import Tensor
 
 from spf_bench.metrics.base import Metric, SetMetric
-from spf_bench.score import Scores, numbers
+from spf_bench.scoring.one_pass import Scores, numbers
 from spf_bench.stats import bootstrap, jackknife
 
 ALL = "all"

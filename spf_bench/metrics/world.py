@@ -7,11 +7,11 @@ from typing import Self
 import torch
 from torch import Tensor
 
+from spf_bench.files.store import folder_sha256
 from spf_bench.metrics.attributes import PREFIX
 from spf_bench.metrics.compute import precision
 from spf_bench.metrics.features import Encoder, Image, Outputs
 from spf_bench.metrics.segcons import Proposals
-from spf_bench.store import folder_sha256
 from spf_bench.world.judge import Judge
 from spf_bench.world.portrait import PART_GROUPS, PARTS
 

@@ -7,13 +7,18 @@ from typing import Any
 
 from spf_bench.environment import Environment
 from spf_bench.errors import Problem, UserError
-from spf_bench.store import code_sha256, folder_sha256, read_json, write_json
+from spf_bench.files.store import code_sha256, folder_sha256, read_json, write_json
 from spf_bench.suite import Sampling
 from spf_bench.testset import TestSet
 
 BUILD = "build.json"
 SCHEMA = 1
-SAMPLING_CODE = ("spf_bench.backbone", "spf_bench.base_model", "spf_bench.generate", "spf_bench.originals.make")
+SAMPLING_CODE = (
+    "spf_bench.models.backbone",
+    "spf_bench.models.base_model",
+    "spf_bench.run.generate",
+    "spf_bench.originals.make",
+)
 DECIDING = ("pipeline", "testset", "sampling")
 """The facts that make it another image; the others move single pixels by a rounding step."""
 

@@ -5,18 +5,18 @@ from functools import cached_property
 from pathlib import Path
 
 from spf_bench import testset as testsets
-from spf_bench.backbone import Backbone
 from spf_bench.environment import describe
 from spf_bench.errors import UserError
-from spf_bench.generate import BATCH
+from spf_bench.files.store import copy_file, digest
+from spf_bench.models.backbone import Backbone
 from spf_bench.originals.about import BUILD, About, begin, origin
 from spf_bench.originals.built import IMAGES, built
 from spf_bench.originals.make import make_originals
 from spf_bench.originals.manifest import MANIFEST
 from spf_bench.originals.share import Share
-from spf_bench.preflight import too_long
 from spf_bench.progress import Progress
-from spf_bench.store import copy_file, digest
+from spf_bench.run.generate import BATCH
+from spf_bench.run.preflight import too_long
 from spf_bench.suite import Suite
 from spf_bench.testset import SUMS, TRIPLES, TestSet
 

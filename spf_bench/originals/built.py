@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from spf_bench.errors import UserError
+from spf_bench.files.store import file_sha256
 from spf_bench.originals.about import BUILD, DECIDING, About, differences
 from spf_bench.originals.manifest import MANIFEST
-from spf_bench.store import file_sha256
 from spf_bench.testset import TestSet
 
 IMAGES = "originals"

@@ -7,10 +7,10 @@ from typing import Any
 
 from spf_bench import testset as testsets
 from spf_bench.errors import Problem, UserError
+from spf_bench.files.store import copy_file, file_sha256, write_text
 from spf_bench.intake.write import new_folder, refuse_occupied
 from spf_bench.originals.about import About
 from spf_bench.originals.verify import Place, captions, examine
-from spf_bench.store import copy_file, file_sha256, write_text
 from spf_bench.testset import TestSet
 from spf_bench.triple import Triple, image
 

@@ -4,13 +4,13 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from spf_bench.backbone import Backbone
 from spf_bench.errors import Problem, UserError
-from spf_bench.generate import BATCH, batches, noise
+from spf_bench.files.store import clear_parts, copy_file, digest, file_sha256, write_png
+from spf_bench.models.backbone import Backbone
 from spf_bench.originals.manifest import Manifest
 from spf_bench.originals.share import Share
 from spf_bench.progress import Progress
-from spf_bench.store import clear_parts, copy_file, digest, file_sha256, write_png
+from spf_bench.run.generate import BATCH, batches, noise
 from spf_bench.testset import TestSet
 from spf_bench.triple import Triple, image
 

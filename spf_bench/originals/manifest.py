@@ -11,7 +11,7 @@ import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from spf_bench.store import file_sha256, write_text
+from spf_bench.files.store import file_sha256, write_text
 from spf_bench.triple import Triple, image
 
 MANIFEST = "manifest.jsonl"

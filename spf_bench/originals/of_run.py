@@ -2,14 +2,14 @@
 
 from pathlib import Path
 
-from spf_bench.backbone import Backbone
 from spf_bench.errors import Problem, UserError
+from spf_bench.files.store import digest
+from spf_bench.models.backbone import Backbone
 from spf_bench.originals.about import About, begin
 from spf_bench.originals.built import built
 from spf_bench.originals.make import make_originals
 from spf_bench.originals.manifest import Manifest
 from spf_bench.progress import Progress
-from spf_bench.store import digest
 from spf_bench.testset import TestSet
 
 

@@ -6,9 +6,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from spf_bench import testset as testsets
-from spf_bench.backbone import Backbone
 from spf_bench.errors import Problem, UserError
-from spf_bench.generate import batches
+from spf_bench.files.store import copy_file, file_sha256, folder_sha256, write_png
+from spf_bench.models.backbone import Backbone
 from spf_bench.originals.about import About, differences
 from spf_bench.originals.build import caption_files, seal
 from spf_bench.originals.built import IMAGES
@@ -16,7 +16,7 @@ from spf_bench.originals.make import render
 from spf_bench.originals.manifest import Manifest
 from spf_bench.originals.verify import Place, Report, captions
 from spf_bench.progress import Progress
-from spf_bench.store import copy_file, file_sha256, folder_sha256, write_png
+from spf_bench.run.generate import batches
 from spf_bench.suite import get_suite
 from spf_bench.triple import Triple, image
 from spf_bench.weights.base import base_path

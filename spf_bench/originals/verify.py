@@ -6,11 +6,11 @@ from pathlib import Path
 
 from spf_bench import testset as testsets
 from spf_bench.errors import Problem, UserError
+from spf_bench.files.outside import inside
+from spf_bench.files.store import file_sha256
 from spf_bench.originals.about import BUILD, About
 from spf_bench.originals.built import IMAGES
 from spf_bench.originals.manifest import MANIFEST, Manifest
-from spf_bench.outside import inside
-from spf_bench.store import file_sha256
 from spf_bench.testset import SUMS, TRIPLES, TestSet
 from spf_bench.triple import Triple
 

@@ -6,8 +6,8 @@ from itertools import groupby
 
 from spf_bench.record import Column, Score
 from spf_bench.report.axes import Axis
-from spf_bench.table import Row, Table, part_label
-from spf_bench.table_formats import Interval, heading, number, spread
+from spf_bench.table.formats import Interval, heading, number, spread
+from spf_bench.table.model import Row, Table, part_label
 
 GLYPH = 56.0
 """Width of an interval's glyph in the drawing's units."""

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from spf_bench.report.axes import Axis
-from spf_bench.table import Row
+from spf_bench.table.model import Row
 
 WIDTH, HEIGHT = 320, 190
 LEFT, RIGHT, TOP, BOTTOM = 48, 308, 12, 162

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from spf_bench.record import Column
 from spf_bench.report.disagreement import Pair
 from spf_bench.report.portraits import Gallery
-from spf_bench.table import Table
+from spf_bench.table.model import Table
 from spf_bench.tracks import PARTS
 
 if TYPE_CHECKING:

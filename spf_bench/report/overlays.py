@@ -9,7 +9,7 @@ from pathlib import Path
 from PIL import Image
 
 from spf_bench import overlays
-from spf_bench.table import Row
+from spf_bench.table.model import Row
 
 
 @dataclass(frozen=True)

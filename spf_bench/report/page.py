@@ -9,15 +9,17 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from spf_bench import __version__, cost_table, published
+from spf_bench import __version__
 from spf_bench.errors import UserError
+from spf_bench.files.store import write_text
 from spf_bench.report import boards, curves, disagreement, overlays, provenance, scatter
 from spf_bench.report.data import Frames, payload
 from spf_bench.report.disagreement import Pair
 from spf_bench.report.portraits import Gallery, gallery
 from spf_bench.report.source import Source, read
-from spf_bench.store import write_text
-from spf_bench.table import Entry, Row
+from spf_bench.table import costs as cost_table
+from spf_bench.table import published
+from spf_bench.table.model import Entry, Row
 from spf_bench.triple import Triple
 
 HERE = Path(__file__).parent
@@ -57,7 +59,7 @@ def write(entries: Sequence[Entry], to: Path, testset: str | None = None, most: 
     """Write a report of finished runs.
 
     Args:
-        entries: From ``spf_bench.table.collect``.
+        entries: From ``spf_bench.table.model.collect``.
         to: The HTML file.
         testset: Name or folder of the test set, where the runs' own name does not lead to it.
         most: Bytes the file may have; portraits are made as small as that needs, or are fewer.

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from spf_bench.record import Column, RunRecord
-from spf_bench.table import Row, Table
+from spf_bench.table.model import Row, Table
 
 EMBEDDED = "world"
 """The suite whose networks come with the benchmark, under its own licence."""

@@ -11,8 +11,8 @@ from spf_bench.record import Column
 from spf_bench.report.axes import Axis
 from spf_bench.report.front import pareto, stairs
 from spf_bench.report.labels import Box, Label, place
-from spf_bench.table import Row, Table
-from spf_bench.table_formats import number
+from spf_bench.table.formats import number
+from spf_bench.table.model import Row, Table
 
 WIDTH, HEIGHT = 760, 460
 FRAME = Box(64, 18, WIDTH - 16, HEIGHT - 52)

@@ -8,7 +8,7 @@ from spf_bench import testset
 from spf_bench.errors import UserError
 from spf_bench.record import CAPTIONS, RunRecord
 from spf_bench.suite import get_suite
-from spf_bench.table import ALL, Entry, Table, groups, table_of
+from spf_bench.table.model import ALL, Entry, Table, groups, table_of
 from spf_bench.tracks import PARTS, Place, Step, Track, cases
 from spf_bench.triple import Category, Triple, Uncategorised
 

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from spf_bench import precision
 from spf_bench import record as records
+from spf_bench.metrics import precision
 from spf_bench.scoring.beside import Conditions
 from spf_bench.suite import Sampling
 

@@ -8,12 +8,12 @@ from typing import Any
 
 from spf_bench import testset
 from spf_bench.errors import Problem, UserError
+from spf_bench.files.outside import short
+from spf_bench.files.store import digest, file_sha256
 from spf_bench.intake.rows import Row, read
 from spf_bench.intake.triples import CHECKS
-from spf_bench.outside import short
-from spf_bench.store import digest, file_sha256
 from spf_bench.triple import Category, Triple, Uncategorised
-from spf_bench.world_testset import noise_seed
+from spf_bench.world.testset import noise_seed
 
 ANONYMOUS = ("metadata", "triples", "captions")
 """Names of files that say nothing of what is in them: their folder's name is taken instead."""

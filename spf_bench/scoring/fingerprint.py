@@ -1,9 +1,9 @@
 """What scores depend on besides texts and images."""
 
-from spf_bench.store import code_sha256, digest
+from spf_bench.files.store import code_sha256, digest
 from spf_bench.suite import Suite
 
-CODE = ("spf_bench.metrics", "spf_bench.score", "spf_bench.stats")
+CODE = ("spf_bench.metrics", "spf_bench.scoring.one_pass", "spf_bench.stats")
 
 
 def fingerprint(suite: Suite) -> str:

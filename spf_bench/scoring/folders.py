@@ -4,10 +4,10 @@ import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from spf_bench import precision
 from spf_bench.environment import pick_device
 from spf_bench.errors import Problem, UserError
-from spf_bench.outside import id_fault
+from spf_bench.files.outside import id_fault
+from spf_bench.metrics import precision
 from spf_bench.progress import Progress, Silent
 from spf_bench.record import RunRecord
 from spf_bench.scoring.beside import beside

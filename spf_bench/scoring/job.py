@@ -9,16 +9,16 @@ from typing import Any
 
 from spf_bench import record as records
 from spf_bench import testset
-from spf_bench.costs import Meter
 from spf_bench.environment import describe
 from spf_bench.errors import Problem, UserError
-from spf_bench.locks import hold
+from spf_bench.files.locks import hold
+from spf_bench.files.store import digest, file_sha256, write_atomic, write_parquet
 from spf_bench.progress import Progress
-from spf_bench.score import Pair, Unreadable, read_rgb, score
+from spf_bench.run.costs import Meter
 from spf_bench.scoring.about import asked
 from spf_bench.scoring.beside import Conditions
+from spf_bench.scoring.one_pass import Pair, Unreadable, read_rgb, score
 from spf_bench.scoring.setting import Setting
-from spf_bench.store import digest, file_sha256, write_atomic, write_parquet
 from spf_bench.testset import SHOWN
 from spf_bench.triple import Uncategorised
 

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from spf_bench.errors import Problem, UserError
+from spf_bench.files.outside import short
 from spf_bench.intake.pictures import LARGEST
-from spf_bench.outside import short
-from spf_bench.score import Pair
+from spf_bench.scoring.one_pass import Pair
 from spf_bench.testset import SHOWN
 from spf_bench.triple import Triple
 

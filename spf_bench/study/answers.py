@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from spf_bench.errors import Problem, UserError
-from spf_bench.outside import short
+from spf_bench.files.outside import short
 from spf_bench.study.model import ANSWERS, VOTES, Ballot, Study
 from spf_bench.study.votes import Votes
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from spf_bench.errors import Problem, UserError
 from spf_bench.report.source import Source, read
 from spf_bench.study import plan
-from spf_bench.table import Row, collect
+from spf_bench.table.model import Row, collect
 from spf_bench.tracks import Track
 from spf_bench.triple import Triple, image
 

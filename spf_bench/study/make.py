@@ -8,14 +8,14 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from spf_bench.layout import write_csv
-from spf_bench.store import write_text
+from spf_bench.files.store import write_text
 from spf_bench.study import model, plan
 from spf_bench.study.cast import Cast, Order, cast_of
 from spf_bench.study.model import Ballot, Contestant, Item, Shown, Study, Unit
 from spf_bench.study.page import static_ballot
 from spf_bench.study.pictures import Pictures
 from spf_bench.study.questions import QUESTIONS
+from spf_bench.table.layout import write_csv
 
 __all__ = ["Order", "make"]
 

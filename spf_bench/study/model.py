@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from spf_bench.errors import UserError
-from spf_bench.store import read_json, write_json
+from spf_bench.files.store import read_json, write_json
 from spf_bench.study.questions import Question
 
 STUDY, VOTES, IMAGES, ANSWERS, TALLY = "study.json", "votes.sqlite", "images", "answers", "tally.json"

@@ -9,7 +9,7 @@ from pathlib import Path
 from PIL import Image
 
 from spf_bench.errors import UserError
-from spf_bench.store import write_atomic
+from spf_bench.files.store import write_atomic
 
 CELLS = 6
 """Cells on each edge of the mosaic that an attention check shows as the wrong answer."""

@@ -5,11 +5,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from typing import Any
 
-from spf_bench.layout import Format
-from spf_bench.sheet import Sheet, render_sheet
 from spf_bench.study.bradley_terry import PRIOR
 from spf_bench.study.model import Study
 from spf_bench.study.outcome import Range, Tally
+from spf_bench.table.layout import Format
+from spf_bench.table.sheet import Sheet, render_sheet
 
 
 def to_json(study: Study, made: Tally) -> dict[str, Any]:

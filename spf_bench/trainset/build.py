@@ -11,9 +11,9 @@ import torch
 
 from spf_bench.environment import describe
 from spf_bench.errors import UserError
+from spf_bench.files.store import digest, read_json, write_json, write_text
 from spf_bench.originals.share import Share
 from spf_bench.progress import Progress
-from spf_bench.store import digest, read_json, write_json, write_text
 from spf_bench.trainset.captioner import Captioner, make_captions, reader
 from spf_bench.trainset.card import card
 from spf_bench.trainset.chunks import Stage

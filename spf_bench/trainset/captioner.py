@@ -11,9 +11,9 @@ import torch
 from PIL import Image as PILImage
 
 from spf_bench.errors import UserError
+from spf_bench.files.store import code_sha256
 from spf_bench.originals.share import Share
 from spf_bench.progress import Progress
-from spf_bench.store import code_sha256
 from spf_bench.trainset.chunks import Stage, shared
 from spf_bench.trainset.rows import Row, Rows, batches, pixels
 

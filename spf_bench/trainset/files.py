@@ -6,7 +6,7 @@ import tarfile
 from collections.abc import Iterable
 from pathlib import Path
 
-from spf_bench.store import copy_file, write_atomic
+from spf_bench.files.store import copy_file, write_atomic
 
 
 def link(source: Path, to: Path) -> None:

@@ -12,10 +12,10 @@ from spf_bench.captions import grammar
 from spf_bench.captions.build import FIVE_K, draw
 from spf_bench.captions.lexicon import Line, fits
 from spf_bench.captions.people import Person, deck
-from spf_bench.store import code_sha256
+from spf_bench.files.store import code_sha256
 from spf_bench.trainset.chunks import CHUNK
 from spf_bench.triple import Category, Triple
-from spf_bench.world_testset import apportion, interleave, noise_seed
+from spf_bench.world.testset import apportion, interleave, noise_seed
 
 SEEDS = 1_000_000  # more chunks of one seed would repeat those of the next
 
@@ -75,7 +75,7 @@ def world(seed: int, chunk: int) -> list[Triple]:
     return found
 
 
-PORTRAITS = Grammar("portraits", portraits, ("spf_bench.captions", "spf_bench.world_testset"), FIVE_K)
+PORTRAITS = Grammar("portraits", portraits, ("spf_bench.captions", "spf_bench.world.testset"), FIVE_K)
 WORLD = Grammar("world", world, ("spf_bench.world.distributions", "spf_bench.world.targets"))
 
 

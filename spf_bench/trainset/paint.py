@@ -8,16 +8,16 @@ from typing import Any
 import numpy as np
 from PIL import Image as PILImage
 
+from spf_bench.files.store import code_sha256, file_sha256, folder_sha256, write_atomic
 from spf_bench.originals.share import Share
 from spf_bench.progress import Progress
-from spf_bench.store import code_sha256, file_sha256, folder_sha256, write_atomic
 from spf_bench.suite import Sampling
 from spf_bench.trainset.chunks import Stage, shared
 from spf_bench.trainset.painters import Painter, load_painter
 from spf_bench.trainset.plan import Plan
 from spf_bench.triple import Triple
 
-CODE = ("spf_bench.backbone", "spf_bench.base_model", "spf_bench.trainset.painters", __name__)
+CODE = ("spf_bench.models.backbone", "spf_bench.models.base_model", "spf_bench.trainset.painters", __name__)
 QUALITY: dict[str, dict[str, Any]] = {"png": {}, "jpg": {"format": "JPEG", "quality": 95, "subsampling": 0}}
 """How images of each kind are written."""
 

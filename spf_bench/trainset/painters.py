@@ -12,9 +12,9 @@ from torch import Tensor
 from torch.backends import cudnn
 from transformers import CLIPTokenizer
 
-from spf_bench.backbone import SCHEDULERS, Backbone
-from spf_bench.base_model import INDEX, load_pipeline
 from spf_bench.errors import UserError, unknown
+from spf_bench.models.backbone import SCHEDULERS, Backbone
+from spf_bench.models.base_model import INDEX, load_pipeline
 from spf_bench.suite import Sampling
 from spf_bench.triple import Triple
 
@@ -93,7 +93,7 @@ class XLPainter:
 
     def __init__(self, pipe: Any, sampling: Sampling, device: str = "cpu") -> None:
         if sampling.scheduler not in SCHEDULERS:
-            raise unknown("scheduler", sampling.scheduler, SCHEDULERS, "see spf_bench/backbone.py")
+            raise unknown("scheduler", sampling.scheduler, SCHEDULERS, "see spf_bench/models/backbone.py")
         self.pipe, self.sampling = pipe.to(device, getattr(torch, sampling.dtype)), sampling
         self.pipe.set_progress_bar_config(disable=True)
         self.pipe.scheduler = SCHEDULERS[sampling.scheduler](pipe.scheduler.config)

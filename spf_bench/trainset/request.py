@@ -39,7 +39,7 @@ def canvas(suite: Suite, wishes: Wishes) -> Canvas:
     Raises:
         UserError: Naming the wishes that have no meaning.
     """
-    from spf_bench.backbone import SCHEDULERS
+    from spf_bench.models.backbone import SCHEDULERS
 
     own = suite.sampling
     sampling = Sampling(

@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image as PILImage
 
 from spf_bench.errors import Problem, UserError
-from spf_bench.store import file_sha256
+from spf_bench.files.store import file_sha256
 from spf_bench.trainset.chunks import Stage
 from spf_bench.trainset.paint import Painting
 from spf_bench.trainset.plan import Plan

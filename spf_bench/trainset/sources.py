@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from spf_bench.errors import Problem, UserError
-from spf_bench.store import folder_sha256
+from spf_bench.files.store import folder_sha256
 from spf_bench.suite import Suite
 from spf_bench.trainset.filters import HPS, MATCH, Rules
 from spf_bench.weights.base import ON_HUB, base_path

@@ -9,7 +9,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from spf_bench.errors import Problem, UserError
-from spf_bench.store import digest as digest_of
+from spf_bench.files.store import digest as digest_of
 from spf_bench.weights import ledger, places
 from spf_bench.weights.base import find_pipeline, own_pipeline
 from spf_bench.weights.checkpoint import Checkpoint, File

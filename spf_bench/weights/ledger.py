@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from spf_bench.errors import UserError
-from spf_bench.store import write_json
+from spf_bench.files.store import write_json
 from spf_bench.weights import places
 
 CHUNK = 1 << 22

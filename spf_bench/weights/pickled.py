@@ -17,7 +17,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from spf_bench.errors import UserError
-from spf_bench.store import file_sha256, write_atomic
+from spf_bench.files.store import file_sha256, write_atomic
 
 RECORDS = ("trainer.", "transformers.", "torch.nn.modules.", "torch._C._nn")
 PLAIN: dict[tuple[str, str], type] = {

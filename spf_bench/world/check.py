@@ -13,8 +13,8 @@ from diffusers import AutoencoderKL
 from torch import Tensor
 from transformers import CLIPModel, CLIPTokenizer
 
-from spf_bench.backbone import Backbone
 from spf_bench.metrics.mps_model import MPSModel
+from spf_bench.models.backbone import Backbone
 from spf_bench.suite import get_suite
 from spf_bench.triple import Triple
 from spf_bench.world import distributions

@@ -21,14 +21,14 @@ from baselines.lora.method import LoRA
 from baselines.oft import OFT
 from baselines.svdiff.method import SVDiff
 from baselines.tokencompose.method import TokenCompose, content
-from spf_bench.artifacts import Artifacts
-from spf_bench.backbone import Backbone
 from spf_bench.errors import UserError
+from spf_bench.files.artifacts import Artifacts
+from spf_bench.files.store import digest
 from spf_bench.method import TrainJob, get_method
-from spf_bench.plan import Run
+from spf_bench.models.backbone import Backbone
 from spf_bench.progress import Silent
-from spf_bench.run import train
-from spf_bench.store import digest
+from spf_bench.run.execute import train
+from spf_bench.run.plan import Run
 from spf_train.assembly import Inputs
 from spf_train.checkpoint import RunFolder
 from spf_train.config import StageConfig

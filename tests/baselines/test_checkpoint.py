@@ -8,12 +8,12 @@ import pytest
 
 from baselines.checkpoint import accepted
 from spf_bench.errors import UserError
-from spf_bench.given import Given
-from spf_bench.plan import Run
+from spf_bench.files.store import read_json, write_json
 from spf_bench.progress import Silent
 from spf_bench.record import RunRecord
-from spf_bench.run import execute
-from spf_bench.store import read_json, write_json
+from spf_bench.run.execute import execute
+from spf_bench.run.given import Given
+from spf_bench.run.plan import Run
 from spf_train.base_model import base_digest
 from tests.bench.conftest import cli, frozen, installed, planned, suite  # noqa: F401
 

@@ -16,13 +16,13 @@ from baselines.lora.ranks import best
 from baselines.lora.settings import LoRASettings
 from baselines.lora.stage import add
 from spf_bench import testset
-from spf_bench.artifacts import Artifacts
 from spf_bench.errors import UserError
+from spf_bench.files.artifacts import Artifacts
 from spf_bench.method import TrainJob
-from spf_bench.plan import Run
 from spf_bench.progress import Silent
 from spf_bench.record import RunRecord
-from spf_bench.run import train
+from spf_bench.run.execute import train
+from spf_bench.run.plan import Run
 from tests.bench.conftest import MiniSuite, frozen, installed, make_triples, planned, suite  # noqa: F401
 from tests.tiny import tiny_unet
 
@@ -97,7 +97,7 @@ def validated(planned: Callable[..., Run], tmp_path: Path, monkeypatch: pytest.M
         object.__setattr__(record, "scores", {"all": {"hit_rate": Outcome(hit), "kept": Outcome(kept)}})
         return record
 
-    monkeypatch.setattr("spf_bench.run.execute", execute)
+    monkeypatch.setattr("spf_bench.run.execute.execute", execute)
     monkeypatch.setattr(MiniSuite, "validation", "mini-val", raising=False)
     testset.save(tmp_path / "testsets" / "mini-val", make_triples(3), "# mini-val\n")
 

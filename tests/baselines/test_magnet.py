@@ -12,14 +12,14 @@ import torch
 from baselines.magnet.bank import Bank, nouns, words
 from baselines.magnet.method import Magnet, MagnetOnNaive
 from baselines.magnet.phrases import Phrases
-from spf_bench.artifacts import Artifacts
-from spf_bench.backbone import Backbone
 from spf_bench.errors import UserError
-from spf_bench.plan import Run
+from spf_bench.files.artifacts import Artifacts
+from spf_bench.files.store import digest
+from spf_bench.models.backbone import Backbone
 from spf_bench.progress import Silent
 from spf_bench.record import RunRecord
-from spf_bench.run import execute, train
-from spf_bench.store import digest
+from spf_bench.run.execute import execute, train
+from spf_bench.run.plan import Run
 from tests.bench.conftest import backbone, frozen, installed, make_triples, planned, suite  # noqa: F401
 from tests.tiny import tiny_text_encoder, tiny_tokenizer
 

@@ -12,14 +12,14 @@ from baselines.claims_sheet import sheet
 from baselines.spread import spread_differences
 from baselines.standings import STATEMENTS, Finding, findings, told
 from spf_bench.errors import UserError
-from spf_bench.layout import Format
+from spf_bench.files.store import write_parquet
 from spf_bench.record import SCORES, Column, MethodFacts, Score
-from spf_bench.seeds import mean_frame
-from spf_bench.sheet import render_sheet
-from spf_bench.store import write_parquet
-from spf_bench.table import collect
+from spf_bench.table.layout import Format
+from spf_bench.table.model import collect
+from spf_bench.table.seeds import mean_frame
+from spf_bench.table.sheet import render_sheet
 from spf_bench.tracks import Place
-from tests.bench.test_table import put
+from tests.bench.table.test_table import put
 
 N = 30
 KEYS = {"lpips": False, "id": True, "clip_t": True, "seg_cons": True}

@@ -15,13 +15,13 @@ import spf_bench.method.discovery
 import spf_bench.suite
 import spf_bench.testset
 from spf_bench import testset
-from spf_bench.backbone import Backbone
 from spf_bench.method import get_method
 from spf_bench.metrics.clip_encoder import ClipEncoder
 from spf_bench.metrics.clip_i import ClipI
 from spf_bench.metrics.clip_t import ClipT
 from spf_bench.metrics.fid import FID
-from spf_bench.plan import Run
+from spf_bench.models.backbone import Backbone
+from spf_bench.run.plan import Run
 from spf_bench.suite import Preset, Sampling, Suite, TrainSample
 from spf_bench.triple import Category, Triple
 from spf_train import config as trainer
@@ -138,7 +138,7 @@ def planned(suite: MiniSuite, frozen: testset.TestSet, installed: dict[str, str]
 @pytest.fixture
 def cli(suite: MiniSuite, frozen: testset.TestSet, installed: dict[str, str], tmp_path: Path) -> Iterator[Callable]:
     """Runs a command line in the miniature benchmark and returns click's result."""
-    from spf_bench.cli import app
+    from spf_bench.cli.app import app
 
     runner = CliRunner()
     yield lambda *words: runner.invoke(app, [str(word) for word in words])

@@ -10,10 +10,10 @@ import pandas as pd
 
 from spf_bench import overlays, testset
 from spf_bench.environment import Environment
+from spf_bench.files.store import write_parquet, write_png
 from spf_bench.record import SCORES, Column, MethodFacts, RunRecord, Score, TestSetFacts
-from spf_bench.store import write_parquet, write_png
 from spf_bench.suite import Sampling
-from spf_bench.table import Entry, collect
+from spf_bench.table.model import Entry, collect
 from spf_bench.tracks import Track, cases
 from spf_bench.triple import Category, Triple, image
 

@@ -13,7 +13,7 @@ from spf_bench.captions.tokens import LIMIT, clip_tokens, table
 from spf_bench.captions.vocabulary import texts, variants, vocabulary
 from spf_bench.triple import Category
 from spf_bench.world.distributions import CATEGORY_COUNTS
-from spf_bench.world_testset import apportion
+from spf_bench.world.testset import apportion
 
 WORDS = Path(grammar.__file__).parent / "words"
 MERGES = Path(__file__).parents[2] / "spf_train" / "configs" / "sd15" / "tokenizer" / "merges.txt"

@@ -17,7 +17,7 @@ from spf_bench.errors import UserError
 from spf_bench.testset import TestSet
 from spf_bench.triple import Category
 from spf_bench.world.distributions import CATEGORY_COUNTS
-from spf_bench.world_testset import apportion
+from spf_bench.world.testset import apportion
 
 ROOT = Path(__file__).parents[2] / "testsets"
 SIZES = {build.FIVE_K: 5000, build.TWO_HUNDRED: 200, build.GENERAL: 600}

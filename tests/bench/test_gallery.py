@@ -10,10 +10,10 @@ from PIL import Image
 from spf_bench.errors import UserError
 from spf_bench.gallery import GAP, HEAD, LABEL, draw
 from spf_bench.progress import Silent
-from spf_bench.run import execute
-from spf_bench.table import collect
+from spf_bench.run.execute import execute
+from spf_bench.table.model import collect
 from spf_bench.triple import Category, image
-from tests.bench.test_run import Planned
+from tests.bench.run.test_run import Planned
 
 CELL = 64
 

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from spf_bench.artifacts import Artifacts
-from spf_bench.backbone import Backbone
 from spf_bench.errors import UserError
+from spf_bench.files.artifacts import Artifacts
 from spf_bench.method import Method, discover, get_method
-from spf_bench.plan import Run
+from spf_bench.models.backbone import Backbone
 from spf_bench.plugins import unique
 from spf_bench.progress import Silent
-from spf_bench.run import train
+from spf_bench.run.execute import train
+from spf_bench.run.plan import Run
 from tests.bench.conftest import BASELINES, make_triples
 
 TRIPLES = make_triples(3)
@@ -130,7 +130,7 @@ def test_a_method_that_returns_something_else_is_told_what_to_return(
 ) -> None:
     from dataclasses import replace
 
-    from spf_bench.run import execute
+    from spf_bench.run.execute import execute
 
     text = CAPITALS.replace("def embed(self, backbone, triples)", "def sample(self, backbone, triples, noise)")
     path = plugin("floats.py", text)

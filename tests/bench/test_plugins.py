@@ -9,8 +9,8 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from spf_bench import cli_plugins
-from spf_bench.console import Commands
+from spf_bench.cli import plugins as cli_plugins
+from spf_bench.cli.console import Commands
 
 Assemble = Callable[..., typer.Typer]
 COMMANDS = ("ablate", "search", "show", "sweep", "train")

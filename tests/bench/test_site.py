@@ -16,7 +16,7 @@ import pytest
 import typer
 import yaml
 
-from spf_bench.cli import app
+from spf_bench.cli.app import app
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from spf_bench import testset, world_testset
+from spf_bench import testset
 from spf_bench.errors import UserError
 from spf_bench.triple import Category, Triple
+from spf_bench.world import testset as world_testset
 from spf_bench.world.distributions import CATEGORY_COUNTS
 from spf_bench.world.targets import by_phrase
 from tests.bench.conftest import make_triples

@@ -10,10 +10,10 @@ import pytest
 from spf_bench import testset
 from spf_bench.captions import beside
 from spf_bench.errors import UserError
-from spf_bench.plan import Run
 from spf_bench.progress import Silent
-from spf_bench.run import execute
-from spf_bench.table import build, collect
+from spf_bench.run.execute import execute
+from spf_bench.run.plan import Run
+from spf_bench.table.model import build, collect
 from spf_bench.tracks import Place, Track, cases
 from spf_bench.triple import Category, Triple, image
 from spf_bench.world import targets

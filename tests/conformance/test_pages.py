@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 import spf_bench.suite
 import spf_bench.testset
 from spf_bench import testset
-from spf_bench.cli import app
+from spf_bench.cli.app import app
 from spf_bench.method import discover
 from spf_bench.metrics.plugins import join
 from tests.bench.conftest import MiniSuite, make_triples

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from spf_bench import testset
-from spf_bench.backbone import Backbone
 from spf_bench.demo.cast import Cast
 from spf_bench.demo.studio import Studio
+from spf_bench.models.backbone import Backbone
 from tests.bench.conftest import MiniSuite
 
 

@@ -12,17 +12,17 @@ import pytest
 import torch
 
 from baselines.overlay import sfcm
-from spf_bench.backbone import Backbone
-from spf_bench.cli_demo import _private
+from spf_bench.cli.demo import _private
 from spf_bench.demo.cast import Cast
 from spf_bench.demo.hook import GROUP, discover
 from spf_bench.demo.maps import as_html
 from spf_bench.demo.studio import Studio, triple_of
 from spf_bench.errors import UserError
+from spf_bench.models.backbone import Backbone
 from spf_bench.overlays import Grid, Strip
-from spf_bench.plan import Run
 from spf_bench.progress import Silent
-from spf_bench.run import execute
+from spf_bench.run.execute import execute
+from spf_bench.run.plan import Run
 from tests.bench.conftest import BASE
 from tests.conformance.conftest import Package, package  # noqa: F401
 

@@ -14,7 +14,7 @@ from spf_bench import testset
 from spf_bench.errors import UserError
 from spf_bench.intake.write import import_captions
 from spf_bench.triple import Category
-from spf_bench.world_testset import noise_seed
+from spf_bench.world.testset import noise_seed
 
 GOOD = {"base": "a woman, red hair", "target": "wearing a hat", "category": "accessories"}
 

@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
-from spf_bench import cli_paper, paper
-from spf_bench.catalogue import catalogue
+from spf_bench import paper
+from spf_bench.cli import paper as cli_paper
+from spf_bench.metrics.catalogue import catalogue
 
 PAGE = (Path(__file__).parents[3] / "docs" / "metrics.md").read_text(encoding="utf-8")
 

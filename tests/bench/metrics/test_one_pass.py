@@ -4,12 +4,11 @@ import pytest
 import torch
 from PIL import Image
 
-from spf_bench import precision
 from spf_bench.errors import UserError
-from spf_bench.metrics import for_suite
+from spf_bench.metrics import for_suite, precision
 from spf_bench.metrics.features import FeatureStore
 from spf_bench.metrics.summary import summarise
-from spf_bench.score import Pair, score
+from spf_bench.scoring.one_pass import Pair, score
 from spf_bench.world.targets import TARGETS
 from tests.bench.metrics.stand_ins import noise_pictures, triple
 

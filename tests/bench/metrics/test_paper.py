@@ -7,10 +7,10 @@ import pytest
 import torch
 
 from spf_bench import paper, weights
-from spf_bench.catalogue import catalogue
 from spf_bench.errors import UserError
 from spf_bench.metrics import dino, image_reward, inception, insight, lpips_trunk, mps, sam, sam_automatic
 from spf_bench.metrics.base import Facts
+from spf_bench.metrics.catalogue import catalogue
 from spf_bench.metrics.clip_encoder import ClipEncoder
 from spf_bench.metrics.open_clip_encoder import OpenClipEncoder
 from spf_bench.metrics.paper import paper_metrics

@@ -15,7 +15,7 @@ from spf_bench.metrics.guard import guarded
 from spf_bench.metrics.pixel import PSNR, PixelEncoder
 from spf_bench.metrics.plugins import GROUP, Tools, discover, fingerprint, join, lacking
 from spf_bench.metrics.summary import summarise
-from spf_bench.score import Scores
+from spf_bench.scoring.one_pass import Scores
 from tests.bench.metrics.stand_ins import Colours, batch, noise_pictures
 from tests.conformance.conftest import Package, package  # noqa: F401
 

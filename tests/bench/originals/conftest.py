@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from spf_bench.backbone import Backbone
+from spf_bench.models.backbone import Backbone
 from spf_bench.originals.build import Build
 from spf_bench.originals.make import make_originals
 from spf_bench.originals.share import Share

@@ -12,13 +12,13 @@ from PIL import Image
 
 from spf_bench import testset
 from spf_bench.errors import UserError
+from spf_bench.files.store import HERE, file_sha256
 from spf_bench.originals import make
 from spf_bench.originals.about import BUILD, About
 from spf_bench.originals.build import Build
 from spf_bench.originals.manifest import MANIFEST, Manifest
 from spf_bench.originals.share import Share, current
 from spf_bench.progress import Silent
-from spf_bench.store import HERE, file_sha256
 from tests.bench.originals.conftest import Pixels, files
 
 Builds = Callable[..., Build]

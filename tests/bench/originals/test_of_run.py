@@ -11,9 +11,9 @@ from spf_bench.errors import UserError
 from spf_bench.originals import make, of_run
 from spf_bench.originals.build import Build
 from spf_bench.originals.verify import examine, locate
-from spf_bench.plan import Run
 from spf_bench.progress import Silent
-from spf_bench.run import execute
+from spf_bench.run.execute import execute
+from spf_bench.run.plan import Run
 from spf_bench.suite import Sampling
 from tests.bench.conftest import MiniSuite
 from tests.bench.originals.conftest import files

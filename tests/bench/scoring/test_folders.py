@@ -13,8 +13,8 @@ from PIL import Image
 from spf_bench.errors import UserError
 from spf_bench.metrics.clip_encoder import ClipEncoder
 from spf_bench.record import CAPTIONS, RECORD, SCORES, RunRecord
-from spf_bench.score import read_rgb
 from spf_bench.scoring.folders import score_folders
+from spf_bench.scoring.one_pass import read_rgb
 
 pytestmark = pytest.mark.usefixtures("suite", "frozen")
 PAGE = Path(__file__).parents[3] / "docs" / "score.md"
@@ -77,7 +77,9 @@ def test_originals_are_seen_once_for_all_methods_and_nothing_is_scored_twice(the
 
 def test_each_image_is_decoded_once(theirs, tmp_path, monkeypatch):
     read = []
-    monkeypatch.setattr("spf_bench.score.read_rgb", lambda path: read.append(path.parent.name) or read_rgb(path))
+    monkeypatch.setattr(
+        "spf_bench.scoring.one_pass.read_rgb", lambda path: read.append(path.parent.name) or read_rgb(path)
+    )
     record = scored(theirs, tmp_path / "runs")
     assert read.count("images") == 6
     assert record.scores["all"]["clip_t"].n == 6
@@ -177,6 +179,6 @@ def test_ten_lines_of_python(theirs, tmp_path, monkeypatch, capsys, suite):
 
 
 def test_help_is_light():
-    code = "import sys, spf_bench.cli; print([m for m in ('torch', 'pandas', 'PIL') if m in sys.modules])"
+    code = "import sys, spf_bench.cli.app; print([m for m in ('torch', 'pandas', 'PIL') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

@@ -4,13 +4,13 @@ import pandas as pd
 import pytest
 import torch
 
-from spf_bench import score as scoring
 from spf_bench.metrics.features import FeatureStore
 from spf_bench.metrics.fid import FID
-from spf_bench.score import Pair, score
+from spf_bench.scoring import one_pass as scoring
+from spf_bench.scoring.one_pass import Pair, score
 from spf_bench.scoring.parts import Parts
 from tests.bench.metrics.stand_ins import Colours
-from tests.bench.test_score import Redness
+from tests.bench.scoring.test_one_pass import Redness
 
 
 @pytest.fixture

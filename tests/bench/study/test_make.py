@@ -14,7 +14,7 @@ from spf_bench.study.make import Order, make
 from spf_bench.study.model import Study
 from spf_bench.study.pictures import Pictures
 from spf_bench.study.plan import Ask
-from spf_bench.table import collect
+from spf_bench.table.model import collect
 from spf_bench.triple import image
 from tests.bench.showcase import show
 from tests.bench.study.conftest import SMALL, Made, made

@@ -11,8 +11,7 @@ from scipy.optimize import minimize
 
 from spf_bench.errors import UserError
 from spf_bench.figures.study import _read
-from spf_bench.layout import Format
-from spf_bench.store import write_json
+from spf_bench.files.store import write_json
 from spf_bench.study import sheets
 from spf_bench.study import tally as tallying
 from spf_bench.study.agreement import agreement_of, coded
@@ -22,6 +21,7 @@ from spf_bench.study.exclude import Rules, judge
 from spf_bench.study.model import Ballot, Item, Study
 from spf_bench.study.plan import Ask
 from spf_bench.study.votes import Votes
+from spf_bench.table.layout import Format
 from tests.bench.study.conftest import Made, made
 
 pytest.importorskip("evalica", reason="evalica is not installed")

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from spf_bench.cli import app
+from spf_bench.cli.app import app
 from spf_bench.errors import UserError
 from spf_bench.suite import WorldSuite, get_suite
 from spf_bench.trainset.filters import Rule, Rules

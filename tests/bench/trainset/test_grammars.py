@@ -8,7 +8,7 @@ from spf_bench.captions.tokens import LIMIT, clip_tokens
 from spf_bench.trainset.chunks import CHUNK
 from spf_bench.trainset.grammars import PORTRAITS, WORLD, for_suite, portraits, world
 from spf_bench.world.distributions import CATEGORY_COUNTS, _part
-from spf_bench.world_testset import apportion
+from spf_bench.world.testset import apportion
 
 
 def test_any_number_of_chunks_has_the_proportions_of_table_3() -> None:

@@ -10,8 +10,8 @@ import huggingface_hub
 import pytest
 
 from spf_bench import weights
-from spf_bench.catalogue import catalogue
 from spf_bench.errors import UserError
+from spf_bench.metrics.catalogue import catalogue
 from spf_bench.progress import Silent
 from spf_bench.weights import fetch as fetching
 from spf_bench.weights import ledger, table

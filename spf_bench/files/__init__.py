@@ -1,0 +1,1 @@
+"""Files that hold: written whole, found damaged, locked, and never trusted from outside."""

@@ -1,0 +1,82 @@
+"""Base models of the Stable Diffusion 1.x family: a folder in diffusers' layout, or a single ``.safetensors`` file."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from diffusers import StableDiffusionPipeline
+from safetensors import safe_open
+from transformers import CLIPTokenizer
+
+from spf_bench.errors import UserError
+
+SD15 = Path(__file__).parents[1] / "configs" / "sd15"
+INDEX = "model_index.json"
+FAMILY = "StableDiffusionPipeline"
+OTHER = "give a Stable Diffusion 1.x: a folder in diffusers' layout, a .safetensors file, or its name on the Hub"
+PREDICTION = "modelspec.prediction_type"  # ModelSpec's name for it in a file's metadata
+V_PREDICTION = {"v", "v_prediction", "v-prediction"}
+# The guard would blacken portraits at random and tie an image to a network that no method touches.
+UNGUARDED = {"safety_checker": None, "feature_extractor": None, "requires_safety_checker": False}
+
+
+def load_pipeline(path: Path, layout: Path = SD15) -> Any:
+    """Load a StableDiffusionPipeline on the CPU, without its safety checker; no network is asked.
+
+    Args:
+        path: The model's folder, or its single file.
+        layout: Folder of the configs that a single file goes with, and of its tokenizer where that is not CLIP's.
+
+    Raises:
+        UserError: It is no such model, or is incomplete.
+    """
+    load = _load_file if path.is_file() else _load_folder
+    try:
+        return load(path, layout)
+    except UserError:
+        raise
+    except Exception as error:  # each library it goes through has kinds of its own for a broken file
+        why = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise UserError(f"cannot load the base model {path}", why, "fetch or save it again") from error
+
+
+def _load_folder(path: Path, layout: Path) -> Any:
+    _refuse_other_families(path)
+    kind = "fp16" if not _plain(path / "unet") else None
+    # where a part has no .safetensors, diffusers reads its pickle as tensors alone
+    return StableDiffusionPipeline.from_pretrained(path, local_files_only=True, variant=kind, **UNGUARDED)
+
+
+def _refuse_other_families(path: Path) -> None:
+    """Raise UserError unless the folder's index names the family."""
+    if not (path / INDEX).is_file():
+        raise UserError(f"{path} is no base model", f"it has no {INDEX}", OTHER)
+    found = json.loads((path / INDEX).read_text(encoding="utf-8")).get("_class_name")
+    if found != FAMILY:
+        raise UserError(f"{path} is of another family", f"its {INDEX} says {found}", OTHER)
+
+
+def _plain(unet: Path) -> bool:
+    """Say whether the UNet's weights have their usual name; some folders on the Hub have those of 16 bits alone."""
+    return any(".fp16." not in file.name for kind in ("safetensors", "bin") for file in unet.glob(f"*.{kind}"))
+
+
+def _load_file(path: Path, layout: Path) -> Any:
+    if path.suffix != ".safetensors":
+        raise UserError(f"cannot load the base model {path}", "another file than .safetensors can run code", OTHER)
+    with safe_open(path, framework="pt") as file:
+        said = (file.metadata() or {}).get(PREDICTION, "").lower()
+    pipe = StableDiffusionPipeline.from_single_file(
+        str(path), config=str(layout), local_files_only=True, tokenizer=_tokenizer(layout), **UNGUARDED
+    )
+    if said in V_PREDICTION:
+        pipe.scheduler = type(pipe.scheduler).from_config(pipe.scheduler.config, prediction_type="v_prediction")
+    return pipe
+
+
+def _tokenizer(layout: Path) -> Any:
+    """Return the layout's tokenizer, or CLIP's, whose text encoder Stable Diffusion 1.x has."""
+    from spf_bench.weights import path
+
+    own = layout / "tokenizer"
+    return CLIPTokenizer.from_pretrained(own if own.is_dir() else path("clip"))

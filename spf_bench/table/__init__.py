@@ -1,0 +1,1 @@
+"""Finished runs side by side: rows, columns, tests, costs, and how they are printed."""

@@ -1,0 +1,190 @@
+"""Which runs may stand in one table, and in which rows and columns."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from spf_bench.errors import UserError
+from spf_bench.record import RECORD, SCORES, Column, RunRecord, Score
+from spf_bench.table.notes import explain, explain_flags
+from spf_bench.table.ranking import places, unresponsive
+from spf_bench.tracks import PARTS, Category, Place, Track
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+ALL = "all"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A finished run as a table needs it."""
+
+    record: RunRecord
+    """What ran and what came out."""
+    folder: Path
+    """Where its scores per triple lie."""
+
+    def scores(self) -> "pd.DataFrame | None":
+        """Return its scores per triple; None where only the record was kept."""
+        import pandas as pd
+
+        path = self.folder / SCORES
+        return pd.read_parquet(path) if path.is_file() else None
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One number of a table."""
+
+    score: Score
+    """The number and what it rests on."""
+    best: bool
+    """Whether no comparable row has a better one."""
+    partial: bool
+    """Whether triples are missing from it, so that it rests on another n than its column."""
+    second: bool = False
+    """Whether only the best of the comparable rows has a better one."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One method."""
+
+    label: str
+    """Its name in print, with preset and seed where they matter."""
+    record: RunRecord
+    """The run it stands for."""
+    cells: dict[str, Cell]
+    """By the key of the score; a score it does not have is absent."""
+    unresponsive: bool
+    """Whether its response is not above the original portrait's: over-aligned, never ranked."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """Runs that may be compared: one suite, one test set, one track, one n, one sampling, one way of scoring."""
+
+    heading: str
+    """What they have in common, n included."""
+    columns: tuple[Column, ...]
+    """In the order of print."""
+    rows: tuple[Row, ...]
+    """The original first, then methods that do not train, then the rest."""
+    notes: tuple[str, ...]
+    """What a reader must know beside the numbers."""
+    n: int
+    """Portraits behind every number that is not marked."""
+    category: str
+    """The category, or step of a sequence, that the numbers are of, or ``all``."""
+
+
+def collect(folder: Path) -> list[Entry]:
+    """Read every record below ``folder``.
+
+    Raises:
+        UserError: There is none.
+    """
+    paths = sorted(folder.rglob(RECORD)) if folder.is_dir() else []
+    if not paths:
+        fix = "spf-bench run --method spf, or name another folder with --runs"
+        raise UserError(f"no finished run in {folder}", "a table is made of run records", fix)
+    return [Entry(RunRecord.load(path), path.parent) for path in paths]
+
+
+def build(entries: Iterable[Entry], by_category: bool = False) -> list[Table]:
+    """Return one table for each set of runs that may be compared, or one for each of its categories or steps."""
+    tables = []
+    for group, notes in groups(entries):
+        parts: list[str] = [ALL, *map(str, PARTS)] if by_category else [ALL]
+        tables += [table_of(group, part, notes) for part in parts if part in group[0].record.scores]
+    return tables
+
+
+def groups(entries: Iterable[Entry]) -> list[tuple[list[Entry], list[str]]]:
+    """Return each set of runs that may be compared, the newest of each kind, and what was left out."""
+    found = groupby(sorted(entries, key=comparable), key=comparable)
+    return [_newest(list(group)) for _, group in found]
+
+
+def comparable(entry: Entry) -> tuple[str, ...]:
+    """Return what must be equal for two runs to stand in one table."""
+    r = entry.record
+    same = (r.suite, r.testset.name, r.testset.sha256, f"{_order(r)} {r.track}", f"{r.n:09}")
+    return (*same, str(r.sampling), r.weights.get("pipeline", r.originals_sha256), r.scoring)
+
+
+def _order(record: RunRecord) -> int:
+    """Return the place of a record's track; what this version does not know comes last."""
+    tracks = [track.value for track in Track]
+    return tracks.index(record.track) if record.track in tracks else len(tracks)
+
+
+def _newest(entries: Sequence[Entry]) -> tuple[list[Entry], list[str]]:
+    """Keep the newest run of each method, its changed settings, preset and seed; say which were left out."""
+    kept: dict[tuple[Any, ...], Entry] = {}
+    notes = []
+    for entry in sorted(entries, key=lambda e: e.record.created):
+        r = entry.record
+        old = kept.pop(key := (r.method.name, r.preset, r.seed, *r.method.changes), None)
+        notes += [f"older run left out: {old.record.run}"] if old else []
+        kept[key] = entry
+    order = sorted(kept.values(), key=lambda e: (not e.record.method.reference, e.record.method.trains))
+    return order, notes
+
+
+def table_of(entries: Sequence[Entry], category: str = ALL, notes: Iterable[str] = ()) -> Table:
+    """Return one table of runs that may be compared, in this order."""
+    records = [entry.record for entry in entries]
+    columns = tuple({column.key: column for record in records for column in record.columns}.values())
+    told = unresponsive(entries, category)
+    flagged = told or set()
+    cells = _cells(records, flagged, columns, category)
+    rows = tuple(Row(label(r, records), r, cells[r.run], r.run in flagged) for r in records)
+    n = max((s.n + s.missing for r in records for s in r.scores.get(category, {}).values()), default=0)
+    said = (*explain(rows, columns), *explain_flags(records[0], told), *notes)
+    return Table(_heading(records[0], category, n), columns, rows, said, n, category)
+
+
+def _heading(record: RunRecord, category: str, n: int) -> str:
+    about = Track(record.track).about if record.track in list(Track) else record.track
+    which = ", ".join(filter(None, [record.testset.name, about, part_label(category)]))
+    of = f" of {record.n} triples" if record.track == Track.sequence and n > record.n else ""
+    s = record.sampling
+    sampled = f"{s.steps} steps of {s.scheduler} at guidance {s.guidance:g}, {s.dtype}" if s.steps else s.scheduler
+    return f"{which}: n = {n}{of}, suite {record.suite}, {sampled}"
+
+
+def part_label(part: str) -> str:
+    """Return a category or a step of a sequence in words; nothing for all of them."""
+    kinds: tuple[type[Category | Place], ...] = (Category, Place)
+    known = [kind(part).label for kind in kinds if part in list(kind)]
+    return known[0] if known else "" if part == ALL else part
+
+
+def label(record: RunRecord, others: Sequence[RunRecord]) -> str:
+    """Return a run's name in print, with what tells it from ``others``."""
+    same = [other for other in others if other.method.name == record.method.name]
+    details = [record.preset] if record.preset not in (None, "default") else []
+    if record.seed or len({other.seed for other in same}) > 1:
+        details.append(f"seed {record.seed}")
+    details += record.method.changes
+    return record.method.title + (f" ({', '.join(map(str, details))})" if details else "")
+
+
+def _cells(
+    records: Sequence[RunRecord], flagged: set[str], columns: Iterable[Column], category: str
+) -> dict[str, dict[str, Cell]]:
+    """Return the cells of every run, by its name and the key of the score."""
+    ranked = [r for r in records if not r.method.reference and r.run not in flagged]
+    found: dict[str, dict[str, Cell]] = {r.run: {} for r in records}
+    for column in columns:
+        won = places(ranked, column, category)
+        for r in records:
+            score = r.scores.get(category, {}).get(column.key)
+            if score is not None:
+                cell = Cell(score, r.run in won.best, score.missing > 0, r.run in won.second)
+                found[r.run][column.key] = cell
+    return found

@@ -1,0 +1,119 @@
+"""The command line: a run, its table, the lists, mistakes without tracebacks, Ctrl-C, and a quick --help."""
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from spf_bench import testset
+from spf_bench.doctor import checks as doctor
+
+Cli = Callable[..., object]
+
+
+def test_run_then_table(cli: Cli, tmp_path: Path) -> None:
+    runs = tmp_path / "runs"
+    for method in ("original", "prompt_only"):
+        done = cli("run", "--method", method, "--suite", "mini", "--limit", 4, "--runs", runs, "--device", "cpu")
+        assert done.exit_code == 0, done.output
+        assert "record" in done.stdout and "n = 4" in done.stdout
+    again = cli("run", "--method", "original", "--suite", "mini", "--limit", 4, "--runs", runs, "--device", "cpu")
+    assert again.exit_code == 0 and "done before" in again.stderr
+
+    table = cli("table", "--runs", runs, "--published")
+    assert table.exit_code == 0 and "Prompt only" in table.stdout and "Published figures" in table.stdout
+    assert cli("table", "--runs", runs, "--format", "csv").stdout.startswith("suite,testset,")
+    assert "accessories: n = 1" in cli("table", "--runs", runs, "--by", "category").stdout
+
+
+def test_every_run_scores_the_original_portraits_beside_the_method(cli: Cli, tmp_path: Path) -> None:
+    runs = tmp_path / "runs"
+    done = cli("run", "--method", "prompt_only", "--suite", "mini", "--limit", 4, "--runs", runs, "--device", "cpu")
+    assert done.exit_code == 0, done.output
+    assert "Original portrait" in done.stdout and "over-alignment cannot be told" not in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        (("run", "--method", "spg"), "did you mean 'spf'"),
+        (("run", "--method", "spf", "--suite", "word"), "did you mean 'world'"),
+        (("run", "--method", "spf", "--suite", "mini", "--testset", "mino"), "did you mean 'mini'"),
+        (("run", "--method", "spf", "--suite", "mini", "--preset", "fast"), "no preset is called 'fast'"),
+        (("run", "--method", "spf", "--suite", "mini", "--limit", "7"), "mini has 6 triples"),
+        (("run", "--method", "prompt_only", "--suite", "mini", "--on", "naive"), "--set on=naive was given"),
+        (("table", "--runs", "nowhere"), "no finished run in nowhere"),
+    ],
+)
+def test_mistakes_are_explained_without_a_traceback(cli: Cli, words: tuple[str, ...], complaint: str) -> None:
+    result = cli(*words)
+    assert result.exit_code == 2
+    assert complaint in result.stderr and "Traceback" not in result.output
+
+
+def test_ctrl_c_says_how_to_go_on(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("spf_bench.models.backbone.Backbone.render", interrupt)
+    result = cli("run", "--method", "prompt_only", "--suite", "mini", "--runs", tmp_path / "runs")
+    assert result.exit_code == 130
+    assert "nothing that was done is lost" in result.stderr and "resume  spf-bench" in result.stderr
+
+
+def test_lists(cli: Cli, installed: dict[str, str]) -> None:
+    installed["gone"] = "no_such_module:Gone"
+    methods = cli("list", "methods")
+    assert "arXiv:2504.00396" in methods.stdout and "no_such_module" in methods.stderr
+    metrics = cli("list", "metrics").stdout
+    keys = [line.split()[0] for line in metrics.splitlines()[1:] if line.strip()]
+    table_1 = ["fid", "lpips", "id", "clip_i", "seg_cons", "clip_t", "hps", "mps"]
+    assert [key for key in keys if key in table_1] == table_1
+    assert "mini" in cli("list", "testsets").stdout
+
+
+def test_doctor_names_what_blocks_and_the_command_that_mends_it(
+    cli: Cli, frozen: testset.TestSet, tmp_path: Path
+) -> None:
+    (frozen.folder / testset.TRIPLES).write_text("")
+    result = cli("doctor", "--suite", "mini", "--runs", tmp_path / "runs")
+    assert result.exit_code == 1
+    assert "not as it was frozen" in result.stdout and "git checkout" in result.stdout
+
+
+def test_doctor_is_content_when_nothing_is_missing(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    versions = dict.fromkeys(("spf-bench", *doctor.PACKAGES), "1")
+    monkeypatch.setattr(doctor, "package_versions", lambda: versions)
+    result = cli("doctor", "--suite", "mini", "--runs", tmp_path / "runs")
+    assert result.exit_code == 0, result.output
+
+
+def test_help_needs_no_heavy_import() -> None:
+    code = (
+        "import sys, spf_bench.cli.app; "
+        "print(sorted({'torch', 'diffusers', 'pandas', 'numpy', 'transformers'} & set(sys.modules)))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "[]\n"
+
+
+def test_all_methods_in_one_command(cli: Cli, installed: dict[str, str], tmp_path: Path) -> None:
+    for trained in ("naive", "spf"):
+        del installed[trained]
+    runs = tmp_path / "runs"
+    done = cli("run", "--method", "all", "--suite", "mini", "--limit", 2, "--runs", runs, "--device", "cpu")
+    assert done.exit_code == 0, done.output
+    assert done.stdout.count("record  ") == 2 and "Original portrait" in done.stdout
+
+
+def test_the_world_can_be_looked_at(cli: Cli, tmp_path: Path) -> None:
+    done = cli("world", "show", "held_out", "--n", 3, "--to", tmp_path / "sheet.png")
+    assert done.exit_code == 0, done.output
+    assert Image.open(tmp_path / "sheet.png").size == (3 * 128 + 2 * 4, 128)
+    assert len([line for line in done.stdout.splitlines() if ", " in line]) == 3
+
+
+def test_version(cli: Cli) -> None:
+    assert cli("--version").stdout.startswith("spf-bench ")
