@@ -110,12 +110,15 @@ def tracer(suite: Suite, sources: Sources, folder: Path, limit: int, device: str
     from baselines.trace import Trace
     from spf_bench.environment import pick_device
     from spf_bench.testset import load
+    from spf_bench.weights.base import base_path
 
-    if suite.validation is None or sources.base_model != suite.pipeline:
+    if suite.validation is None or base_path(str(sources.base_model)) != suite.pipeline:
         why = f"suite {suite.name} has validation triples and judges for its own model alone"
-        raise UserError("this training cannot be traced", why, "leave --trace out, or --data and --base-model")
+        fix = "leave --trace out, or --data and --base-model; for a Stable Diffusion 1.x give --suite paper"
+        raise UserError("this training cannot be traced", why, fix)
     triples = load(suite.validation)
     triples.head(limit)
+    _ = suite.judges  # what is missing of them is said before anything trains
     return Trace(folder, suite, triples, limit, pick_device(device), SPF(), progress)
 
 

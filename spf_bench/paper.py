@@ -57,6 +57,13 @@ class Settings:
             raise UserError("the paper suite's settings do not fit", problems=problems)
         return cls(value(BASE) or None, Path(trainset).expanduser() if trainset else None, extra, precision)
 
+    @staticmethod
+    def keep(base: str | Path | None, trainset: Path | None) -> None:
+        """Make these the settings, for this process and those that it starts; None leaves one as it is."""
+        for variable, value in ((BASE, base), (TRAINSET, trainset)):
+            if value is not None:
+                os.environ[variable] = str(value)
+
     @property
     def checkpoints(self) -> tuple[str, ...]:
         """Names of the checkpoints that scoring needs."""

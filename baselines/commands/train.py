@@ -58,6 +58,7 @@ def train(
     - `spf-bench train --data portraits --base-model realisticVisionV40.safetensors --out runs/mine`
     - `spf-bench train --preset a100 --set stage2.trainable=lora --data portraits --base-model runwayml/...`
     - `spf-bench train --preset quick --trace` (the embedded world)
+    - `spf-bench train --trace --suite paper --data portraits --base-model realisticVisionV40.safetensors`
     """
     from spf_bench.environment import quiet, set_threads
 
@@ -67,11 +68,14 @@ def train(
     from spf_bench.cli.console import err
     from spf_bench.cli.console import out as printed
     from spf_bench.files.locks import hold
+    from spf_bench.paper import Settings
     from spf_bench.progress import Bars, Silent
     from spf_bench.suite import get_suite
     from spf_train.train import train as train_stages
 
-    chosen, name = get_suite(suite), preset or ("world" if data is None else "paper")
+    if suite == "paper":  # its judges know whatever Stable Diffusion 1.x it is given
+        Settings.keep(base_model, data)
+    chosen, name = get_suite(suite), preset or ("world" if data is None and suite != "paper" else "paper")
     how = settings(chosen, method, name, config, changes or (), seed, trace_every)
     parts = first(sources(chosen, how, name, data, base_model, clip), limit)
     folder = out or Path("runs") / "train" / f"{method}-{name}"

@@ -36,6 +36,24 @@ def test_the_suites_own_model_is_trained_traced_and_left_alone_when_finished(
     assert "stage2, step 2: CLIP-T" in done.stderr
 
 
+def test_ones_own_portraits_are_traced_where_the_judges_know_the_model(
+    cli: Cli, validation: None, tmp_path: Path, suite: MiniSuite
+) -> None:
+    portraits = tmp_path / "portraits"
+    portraits.mkdir()
+    rows = [
+        {"file_name": f"{i}.png", "base": "a man", "target": "red hair", "category": "appearance"} for i in range(2)
+    ]
+    for row in rows:
+        Image.new("RGB", (64, 64), (90, 60, 30)).save(portraits / row["file_name"])
+    (portraits / "metadata.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    model = ("--data", portraits, "--base-model", suite.pipeline, "--clip", suite.clip)
+    words = ("train", *SMALL, "--out", tmp_path / "out", "--set", "stage2=null", "--set", "stage1.steps=1")
+    done = cli(*words, *model, "--trace", "--trace-limit", 1)
+    assert done.exit_code == 0, done.output
+    assert len((tmp_path / "out/trace/trace.jsonl").read_text().splitlines()) == 2
+
+
 @pytest.mark.parametrize(
     ("words", "complaint"),
     [
