@@ -32,10 +32,13 @@ class ContrastTarget:
 
         output_ref: the reference path's prediction for the base text [B, C, h, w].
         """
-        told, untold = (
-            variants.text_states(self.first, text, batch.target, shown)
-            for text, shown in ((batch.complete, ~batch.dropped), (batch.base, torch.zeros_like(batch.dropped)))
-        )
-        both = self.first(torch.cat([x_t, x_t]), torch.cat([batch.t, batch.t]), torch.cat([told, untold])).sample
-        complete, base = both.float().chunk(2)
-        return output_ref.float() + self.scale * (complete - base)
+        goal = output_ref.float().clone()
+        rows = (~batch.dropped).nonzero().flatten()  # without a caption both texts are empty: no difference
+        if len(rows):
+            kept, noisy = batch.map(lambda tensor: tensor[rows]), x_t[rows]
+            told = variants.text_states(self.first, kept.complete, kept.target, ~kept.dropped)
+            untold = variants.text_states(self.first, kept.base, kept.target, kept.dropped)
+            both = self.first(torch.cat([noisy, noisy]), torch.cat([kept.t, kept.t]), torch.cat([told, untold])).sample
+            complete, base = both.float().chunk(2)
+            goal[rows] += self.scale * (complete - base)
+        return goal

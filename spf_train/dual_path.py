@@ -158,14 +158,20 @@ class DualPathStage(NaiveStage):
     @torch.no_grad()
     def released_area(self, batch: Batch, x_t: Tensor, ref: Pass, res: Pass) -> Tensor:
         """The control map M̂ [B, 1, h, w] of two paths; `soft` and `released` keep it to be looked at."""
-        output_ref = ref.output
-        if self.config.soft_map == "text":
-            untold = variants.text_states(self.unet, batch.base, batch.target, torch.zeros_like(batch.dropped))
-            output_ref = self.unet(x_t, batch.t, untold).sample
+        output_ref = self.untold(batch, x_t, res.output) if self.config.soft_map == "text" else ref.output
         eps_ref, eps_res = (self.diffusion.epsilon(made, x_t, batch.t) for made in (output_ref, res.output))
         self.soft = sfcm.soft_map(eps_ref, eps_res, self.config.soft_scale)
         self.released = self.control_map(batch, self.soft, res.layers)
         return self.released
+
+    def untold(self, batch: Batch, x_t: Tensor, output_res: Tensor) -> Tensor:
+        """The response UNet's predictions [B, C, h, w] for the base text; without a caption, those it has given."""
+        output, rows = output_res.detach().clone(), (~batch.dropped).nonzero().flatten()
+        if len(rows):
+            part, noisy = _take(batch, x_t, rows)
+            text = variants.text_states(self.unet, part.base, part.target, torch.zeros_like(part.dropped))
+            output[rows] = self.unet(noisy, part.t, text).sample
+        return output
 
     def control_map(self, batch: Batch, soft: Tensor, res: Sequence[LayerQK]) -> Tensor:
         """M̂ [B, 1, h, w] from the soft map and the response path's attention; 0 for a dropped caption."""
