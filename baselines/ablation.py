@@ -11,6 +11,7 @@ from baselines.variants import Ablation
 from spf_bench.errors import UserError
 from spf_bench.record import Score
 from spf_bench.table.model import ALL, Cell, Entry, Row, Table, table_of
+from spf_bench.table.notes import explain, extent
 from spf_bench.table.seeds import NOTE, differences, merge
 
 REFERENCES = ("original", "prompt_only")
@@ -81,9 +82,11 @@ def _differences(whole: Mapping[str, Sequence[Entry]], ablation: Ablation, main:
     titles = {variant.name: variant.title for variant in ablation.variants}
     rows = []
     for name, scores in gaps(whole, ablation).items():
-        cells = {c.key: Cell(scores[c.key], best=False, partial=False) for c in main.columns if c.key in scores}
-        rows.append(Row(titles[name], whole[name][0].record, cells, unresponsive=False))
+        found = {c.key: scores[c.key] for c in main.columns if c.key in scores}
+        cells = {key: Cell(score, best=False, partial=score.missing > 0) for key, score in found.items()}
+        rows.append(Row(titles[name], merge(whole[name], name).record, cells, unresponsive=False))
     if rows:
         heading = f"{ablation.title}; minus {titles[ablation.reference]}, triple by triple and seed by seed"
-        notes = ("an interval that does not contain 0 is a difference",)
+        heading += f"; {extent(main.rows[0].record, main.n)}"
+        notes = ("an interval that does not contain 0 is a difference", *explain(rows, main.columns))
         yield replace(main, heading=heading, rows=tuple(rows), notes=notes)

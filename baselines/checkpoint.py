@@ -54,4 +54,6 @@ def maker(identity: dict[str, Any]) -> str | None:
 def _identity(told: dict[str, Any]) -> dict[str, Any]:
     """Return the digests a trained stage depends on: its own, or of an exported pipeline the last stage's."""
     stages = told.get("stages")
-    return stages[-1].get("identity", {}) if stages else told
+    last = stages[-1] if isinstance(stages, list) and stages else None
+    identity = last.get("identity") if isinstance(last, dict) else None
+    return identity if isinstance(identity, dict) else {} if stages else told

@@ -1,9 +1,10 @@
 """The verdicts on the paper's claims as a table."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from baselines.standings import NOT_RUN, STATEMENTS, Comparison, Finding, Statement, told
 from spf_bench.table.model import ALL, part_label
+from spf_bench.table.notes import cautions, told_missing
 from spf_bench.table.sheet import Sheet
 
 WORDS = ("holds", "does not hold", "undecided")
@@ -22,7 +23,17 @@ def sheet(found: Sequence[Finding]) -> Sheet:
     verdicts = [f"claim {s.number}, {s.text}: {_verdict(s, found)}" for s in STATEMENTS]
     data = tuple(_data(finding, key) for finding in made for key in finding.verdicts)
     head = ("claim", "compared", *WORDS)
-    return Sheet("claims", "The paper's claims in these runs", head, rows, data, (*verdicts, NOTE), left=len(head))
+    notes = (*verdicts, NOTE, *_cautions(made))
+    return Sheet("claims", "The paper's claims in these runs", head, rows, data, notes, left=len(head))
+
+
+def _cautions(made: Sequence[Finding]) -> Iterator[str]:
+    """Yield which scores were not measured on every triple, and what must be said of the runs."""
+    for finding in made:
+        scores = {key: told_missing(score) for key, score in finding.differences.items() if key in finding.verdicts}
+        if short := ", ".join(f"{key} on {told}" for key, told in scores.items() if told):
+            yield f"{_compared(finding.comparison)}: {short}, the triples measured in all runs"
+    yield from cautions({record.run: record for finding in made for record in finding.records})
 
 
 def _compared(comparison: Comparison) -> str:
@@ -48,5 +59,6 @@ def _data(finding: Finding, key: str) -> dict[str, object]:
     return {
         "claim": finding.statement.number, "method": c.method, "minus": c.other, "track": c.track.value, "part": c.part,
         "of": "spread" if c.spread else "mean", "metric": key, "claimed_sign": dict(c.signs)[key],
-        "difference": score.mean, "lo": score.lo, "hi": score.hi, "n": score.n, "verdict": finding.verdicts[key],
+        "difference": score.mean, "lo": score.lo, "hi": score.hi, "n": score.n, "missing": score.missing,
+        "verdict": finding.verdicts[key],
     }  # fmt: skip

@@ -27,9 +27,11 @@ class Panel:
     """A dashed horizontal line with its label."""
 
 
-def plot(panels: Sequence[Panel], to: Path) -> Path:
-    """Draw panels side by side into a PNG and return its path."""
-    sheet = Image.new("RGB", (SIZE[0] * len(panels), SIZE[1]), "white")
+def plot(panels: Sequence[Panel], to: Path, notes: Sequence[str] = ()) -> Path:
+    """Draw panels side by side into a PNG, notes below them, and return its path."""
+    sheet = Image.new("RGB", (SIZE[0] * len(panels), SIZE[1] + 16 * len(notes)), "white")
+    for row, note in enumerate(notes):
+        ImageDraw.Draw(sheet).text((8, SIZE[1] + 16 * row), note, fill="black", font=_font(11))
     for number, panel in enumerate(panels):
         picture = Image.new("RGB", SIZE, "white")
         _draw(ImageDraw.Draw(picture), panel)

@@ -7,7 +7,7 @@ import numpy as np
 from spf_bench.record import Score
 from spf_bench.stats import DRAWS, SEED, interval, resamples
 from spf_bench.table.model import Entry
-from spf_bench.table.seeds import mean_frame
+from spf_bench.table.together import mean_frame
 
 
 def spread_differences(entries: Sequence[Entry], others: Sequence[Entry], keys: Sequence[str]) -> dict[str, Score]:

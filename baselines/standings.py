@@ -9,7 +9,7 @@ from itertools import product
 
 from baselines.claims import PRESERVATION, verdict
 from spf_bench.errors import UserError
-from spf_bench.record import Score
+from spf_bench.record import RunRecord, Score
 from spf_bench.table.model import ALL, Entry, groups
 from spf_bench.table.seeds import differences
 from spf_bench.tracks import Place, Track
@@ -64,6 +64,8 @@ class Finding:
     """What was compared."""
     differences: dict[str, Score]
     """By score; empty where the runs are missing."""
+    records: tuple[RunRecord, ...] = ()
+    """The runs that were compared."""
 
     @property
     def verdicts(self) -> dict[str, str]:
@@ -134,7 +136,7 @@ def findings(entries: Sequence[Entry], preset: str = "default") -> list[Finding]
         known = largest.get(group[0].record.track, [])
         largest[group[0].record.track] = max((known, group), key=_size)
     return [
-        Finding(statement, comparison, _differences(comparison, largest.get(comparison.track.value, [])))
+        _finding(statement, comparison, largest.get(comparison.track.value, []))
         for statement in STATEMENTS
         for comparison in statement.comparisons
     ]
@@ -154,9 +156,15 @@ def _size(group: Sequence[Entry]) -> tuple[int, int]:
     return (group[0].record.n if group else 0, len(group))
 
 
-def _differences(comparison: Comparison, group: Sequence[Entry]) -> dict[str, Score]:
+def _finding(statement: Statement, comparison: Comparison, group: Sequence[Entry]) -> Finding:
     mine, theirs = (_runs(name, group) for name in (comparison.method, comparison.other))
     pairs = list(_paired(mine, theirs))
+    found = _differences(comparison, pairs)
+    records = {entry.record.run: entry.record for pair in pairs for entry in pair} if found else {}
+    return Finding(statement, comparison, found, tuple(records.values()))
+
+
+def _differences(comparison: Comparison, pairs: Sequence[tuple[Entry, Entry]]) -> dict[str, Score]:
     if not pairs or comparison.part not in pairs[0][0].record.scores:
         return {}
     first, second = ([pair[i] for pair in pairs] for i in (0, 1))

@@ -12,6 +12,7 @@ from baselines.variants import LAMBDAS, Ablation, Variant
 from spf_bench.errors import UserError, unknown
 from spf_bench.files.store import write_json
 from spf_bench.record import Score
+from spf_bench.table.notes import cautions
 from spf_bench.table.seeds import merge
 
 FACTORS = (0.0, 0.25, 0.5, 1.0, 2.0, 4.0)
@@ -73,17 +74,16 @@ def save(results: Results, sweeps: Sequence[Sweep], seeds: int, to: Path) -> Pat
     """Write sweep.json, every score of every value, and sweep.png, FID over the weights; return the picture."""
     names = [*REFERENCES, *results.variants]
     entries = {**{e.record.method.name: [e] for e in results.references}, **results.variants}
-    scores = {
-        name: {key: asdict(score) for key, score in merge(entries[name], name).record.scores["all"].items()}
-        for name in names
-        if name in REFERENCES or len(entries[name]) == seeds
-    }
-    write_json(to / "sweep.json", {"seeds": seeds, "scores": scores, "diverged": results.diverged})
+    whole = [name for name in names if name in REFERENCES or len(entries[name]) == seeds]
+    merged = {name: merge(entries[name], name).record for name in whole}
+    scores = {name: {key: asdict(s) for key, s in record.scores["all"].items()} for name, record in merged.items()}
+    notes = list(cautions(merged))
+    write_json(to / "sweep.json", {"seeds": seeds, "scores": scores, "diverged": results.diverged, "notes": notes})
     without = _score(results, NO_MAP, seeds, "fid")
     level = ("w/o SFCM", without.mean) if without is not None and without.mean is not None else None
     curves = {sweep.name: curve(results, sweep, seeds) for sweep in sweeps}
     drawn = [Panel("FID", f"weight of L_{name}", {"": points}, level) for name, points in curves.items() if points]
-    return plot(drawn, to / "sweep.png") if drawn else to / "sweep.json"
+    return plot(drawn, to / "sweep.png", notes) if drawn else to / "sweep.json"
 
 
 def _score(results: Results, variant: Variant, seeds: int, key: str) -> Score | None:

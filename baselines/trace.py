@@ -69,7 +69,9 @@ class Trace:
                 for stage, found in points.items()
             }
             panels.append(Panel(metric.title, "steps", curves))
-        return plot(panels, self.folder / "trace.png")
+        part = {f"{row['n']} of {row['of']}" for row in rows if row.get("of") and row["n"] < row["of"]}
+        notes = [f"measured on {', '.join(sorted(part))} triples of {self.testset.name}"] if part else []
+        return plot(panels, self.folder / "trace.png", notes)
 
     @cached_property
     def _backbone(self) -> Backbone:
@@ -82,13 +84,14 @@ class Trace:
     def _measure(self, images: Path, snapshot: Path) -> dict[str, float | None]:
         """Return mean and half the 95 % interval of every traced score."""
         from spf_bench.metrics.summary import ALL, summarise
-        from spf_bench.scoring.one_pass import Pair, score
+        from spf_bench.scoring.one_batch import Pair
+        from spf_bench.scoring.one_pass import score
 
         originals, triples = self.folder / "originals", self.testset.head(self.limit)
         make_originals(self._backbone, self.testset, len(triples), originals, Silent())
         generate(self.method, snapshot, self._backbone, triples, originals, images, Silent())
         pairs = [Pair(triple, image(originals, triple), image(images, triple)) for triple in triples]
-        found: dict[str, float | None] = {"n": len(triples)}
+        found: dict[str, float | None] = {"n": len(triples), "of": len(self.testset.triples)}
         for line in summarise(score(pairs, self._metrics), self._metrics):
             if line.category == ALL and line.column in KEYS:
                 known = line.low is not None and line.high is not None

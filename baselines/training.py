@@ -1,5 +1,6 @@
 """Runs the trainer's stages for the benchmark: samples across, progress back, results into the cache."""
 
+import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from math import prod
@@ -79,12 +80,13 @@ def for_users() -> Iterator[None]:
 def fit_for_record(job: TrainJob, stage: StageConfig | None, title: str, train: Train) -> dict[str, Any]:
     """Train one stage and return what a record says of it."""
     from spf_train.data import Sample
+    from spf_train.processes import apart
 
     assert stage is not None  # a method asks for the stages it has
     samples = [Sample(sample.image, sample.base, sample.target) for sample in job.samples]
     steps = stage.total_steps(len(samples))
     task = job.progress.task(title, steps)
-    with for_users():
+    with for_users(), apart():  # of processes that a run was launched with, the main one alone trains
         folder = train(samples, lambda step, total, terms: task.update(step, f"loss {terms['loss']:.3f}"))
     return {
         "steps": steps,
@@ -92,7 +94,16 @@ def fit_for_record(job: TrainJob, stage: StageConfig | None, title: str, train: 
         "trainable_parameters": trained_parameters(folder, stage),
         "checkpoint_bytes": sum(file.stat().st_size for file in weight_files(folder, stage)),
         "precision": PRECISIONS[stage.mixed_precision],
+        **_passes(folder),
     }
+
+
+def _passes(folder: Path) -> dict[str, int]:
+    """Return the most forward passes that a step took, where the device's memory did not hold the planned parts."""
+    log = folder / "log.jsonl"
+    rows = map(json.loads, log.read_text().splitlines()) if log.is_file() else ()
+    forced = [int(row["passes"]) for row in rows if "passes" in row]
+    return {"passes": max(forced)} if forced else {}
 
 
 def weight_files(folder: Path, stage: StageConfig) -> list[Path]:

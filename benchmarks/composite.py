@@ -1,19 +1,17 @@
-"""What predictions put together from the original model and stage 1's give, before anything is trained towards them.
+"""What can a stage 2 reach that learns to put the original model's predictions and stage 1's together?
 
-    python -m benchmarks.composite --stage1 FOLDER [--limit 128] [--out FILE.json]
+    python -m benchmarks.composite [--stage1 FOLDER] [--limit 128]
 
-FOLDER is a finished stage 1 (`runs/cache/checkpoints/stage1-HASH`). Validation triples of the world are sampled with
-each composite in the UNet's place, the original model's unconditional branch beside it, and read by the judge: how
-often the target has come (hit), and how many unrelated attributes stayed (kept). It bounds what a stage 2 that learns
-the composite can reach.
+FOLDER is a finished stage 1; by default the newest of `runs/cache/checkpoints/stage1-HASH`. Validation triples of the
+world are sampled with each composite in the UNet's place, the original model's unconditional branch beside it, and
+read by the judge: how often the target has come (hit), and how many unrelated attributes stayed (kept).
 """
 
 from __future__ import annotations
 
-import argparse
-import json
 import tempfile
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -22,12 +20,15 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from benchmarks.measure import keep, options
+from spf_bench.environment import quiet
 from spf_bench.metrics.attributes import Reader
 from spf_bench.metrics.hit_rate import HitRate
 from spf_bench.metrics.kept import Kept
 from spf_bench.metrics.world import JudgeEncoder
 from spf_bench.models.backbone import Backbone
-from spf_bench.scoring.one_pass import Pair, score
+from spf_bench.scoring.one_batch import Pair
+from spf_bench.scoring.one_pass import score
 from spf_bench.suite import get_suite
 from spf_bench.triple import Triple, image
 from spf_bench.world.testset import build
@@ -87,29 +88,40 @@ def draw(backbone: Backbone, composite: Composite, triples: Sequence[Triple], fo
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run from the command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--stage1", type=Path, required=True)
+    quiet()
+    parser = options(__doc__)
+    parser.add_argument("--stage1", type=Path)
     parser.add_argument("--limit", type=int, default=128)
-    parser.add_argument("--out", type=Path)
     asked = parser.parse_args(arguments)
-    suite = get_suite("world")
+    suite, mixes = get_suite("world"), MIXES
+    if asked.quick:
+        asked.limit, asked.stage1, mixes = 2, suite.pipeline, dict(list(MIXES.items())[:2])
+    asked.stage1 = asked.stage1 or newest(Path("runs/cache/checkpoints"))
+    if asked.stage1 is None:
+        parser.error("no finished stage 1 in runs/cache/checkpoints: --stage1 FOLDER, or spf-bench run --method naive")
     triples = build("world-val")[: asked.limit]
-    backbone = Backbone.from_folder(suite.pipeline, suite.sampling)
+    sampling = replace(suite.sampling, steps=1) if asked.quick else suite.sampling
+    backbone = Backbone.from_folder(suite.pipeline, sampling)
     original = backbone.unet
     backbone.use_unet(asked.stage1 / "unet")
     first = backbone.unet
     reader = Reader(JudgeEncoder.from_pretrained(suite.judge("judge"), "cpu"))
     found: dict[str, dict[str, float]] = {}
     with tempfile.TemporaryDirectory() as folder, torch.inference_mode():
-        for i, (name, mix) in enumerate(MIXES.items()):
+        for i, (name, mix) in enumerate(mixes.items()):
             draw(backbone, Composite(original, first, mix), triples, Path(folder) / str(i))
             first_folder, own = Path(folder) / "0", Path(folder) / str(i)  # the first mix makes the original portraits
             pairs = [Pair(triple, image(first_folder, triple), image(own, triple)) for triple in triples]
             table = score(pairs, [HitRate(reader), Kept(reader)]).table
             found[name] = {key: round(float(table[key].mean()), 1) for key in ("hit_rate", "kept")}
             print(f"{name:48} hit {found[name]['hit_rate']:5.1f}   kept {found[name]['kept']:5.1f}", flush=True)
-    if asked.out is not None:
-        asked.out.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+    keep(__doc__, asked, found)
+
+
+def newest(folder: Path) -> Path | None:
+    """The stage 1 that was finished last."""
+    found = sorted(folder.glob("stage1-*/unet"), key=lambda path: path.stat().st_mtime)
+    return found[-1].parent if found else None
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""Measures the data pipeline on synthetic portraits: opening a data set, encoding it once, starting the next run.
+"""How soon does training start on a data set: opened, hashed and encoded once, and found encoded the next time?
 
-    python benchmarks/data_pipeline.py  # real shapes, 2,000 samples
-    python benchmarks/data_pipeline.py --samples 230000 --latent 8 --width 8  # as many as the paper, narrow rows
+    python -m benchmarks.data_pipeline  # real shapes, 2,000 samples
+    python -m benchmarks.data_pipeline --samples 230000 --latent 8 --width 8  # as many as the paper, narrow rows
 
 Networks are replaced by ones that cost nothing: what is left is reading, decoding, hashing, tokenizing, writing and
 mapping. How long the next run takes to start depends on the number of rows, not on their width: they are mapped.
@@ -9,7 +9,6 @@ mapping. How long the next run takes to start depends on the number of rows, not
 
 from __future__ import annotations
 
-import argparse
 import io
 import json
 import random
@@ -17,7 +16,8 @@ import resource
 import tarfile
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, TypeVar
@@ -27,6 +27,7 @@ import torch
 from PIL import Image
 from torch import nn
 
+from benchmarks.measure import keep, options
 from spf_train.data import Prepared
 from spf_train.dataset import Dataset, open_dataset
 from spf_train.identity import samples_digest
@@ -44,6 +45,9 @@ PHRASES = {
     "background": ("with a red background", "in front of a brick wall", "in a park at dusk"),
 }
 TARGETS = ("blonde hair", "with round glasses", "pencil sketch style", "rosy cheeks", "with a red hat")
+
+
+tokenizer = cache(load_tokenizer)
 
 
 class FreeVae(nn.Module):
@@ -71,7 +75,7 @@ class FreePipeline:
     """Stands for a StableDiffusionPipeline with the real tokenizer of SD 1.5."""
 
     def __init__(self, latent: int, width: int, side: int, dtype: torch.dtype) -> None:
-        self.tokenizer = load_tokenizer()
+        self.tokenizer = tokenizer()
         self.vae, self.width, self.dtype = FreeVae(latent, dtype), width, dtype
         self.text_encoder = FreeVae(1, dtype)
         self.unet = SimpleNamespace(config=SimpleNamespace(sample_size=side))
@@ -130,16 +134,17 @@ def draw_batches(prepared: Prepared, batches: int, size: int) -> None:
         prepared.batch(sample_order(0, step, size, len(prepared)), torch.Generator().manual_seed(step), 1000)
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Writes the samples, runs every stage of the pipeline twice, and prints a table; --json keeps it."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = options(__doc__)
     parser.add_argument("--samples", type=int, default=2000)
     parser.add_argument("--side", type=int, default=64, help="pixels of the images")
     parser.add_argument("--latent", type=int, default=64)
     parser.add_argument("--width", type=int, default=768, help="of the text embeddings")
     parser.add_argument("--dtype", choices=("float16", "float32"), default="float16")
-    parser.add_argument("--json", type=Path)
-    args = parser.parse_args()
+    args = parser.parse_args(arguments)
+    if args.quick:
+        args.samples, args.latent, args.width = 20, 8, 8
     times: dict[str, float] = {}
     with tempfile.TemporaryDirectory() as name:
         folder, tars, cache = (Path(name) / part for part in ("folder", "tars", "cache"))
@@ -163,10 +168,7 @@ def main() -> None:
         size = sum(file.stat().st_size for file in cache.rglob("*") if file.is_file())
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     print(f"cache {size / 1e9:.2f} GB, peak memory {peak / 1e6:.2f} GB (mapped pages included)")
-    if args.json:
-        settings = {name: value for name, value in vars(args).items() if name != "json"}
-        figures = {"settings": settings, "seconds": times, "cache_bytes": size, "peak_kilobytes": peak}
-        args.json.write_text(json.dumps(figures, indent=2) + "\n")
+    keep(__doc__, args, {"seconds": times, "cache_bytes": size, "peak_kilobytes": peak})
 
 
 STARTING = ("next run: open folder", "next run: identity", "next run: prepare", "next run: first batch of 64")

@@ -1,6 +1,6 @@
-"""Seconds and memory of a training step, stage 1 and 2, against a plain implementation and the paper's Table 2.
+"""What does a training step cost, stage 1 and 2, against a plain implementation and the paper's Table 2?
 
-    python -m benchmarks.gpu_train [--out FILE.json] [--batch 2] [--steps 10] [--pixels 512] [--device cuda|cpu] ...
+    python -m benchmarks.gpu_train [--batch 2] [--steps 10] [--pixels 512] [--device cuda|cpu] ...
 
 With a GPU: Stable Diffusion 1.5's architecture with random weights at 512 px, CLIP ViT-L/14. Without one: the portrait
 world's networks at 64 px, where only the ratios mean anything.
@@ -8,18 +8,16 @@ world's networks at 64 px, where only the ratios mean anything.
 
 from __future__ import annotations
 
-import argparse
 import gc
-import json
 import statistics
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from benchmarks.measure import keep, options
 from benchmarks.plain_stage import PlainStage
 from benchmarks.training_parts import Clock, Networks, saved_bytes
 from spf_train.config import SPFConfig
@@ -156,16 +154,17 @@ def against(plain: dict[str, Any], ours: dict[str, Any]) -> str:
     return f"  {name}: {faster:.2f}x as fast as plain, {memory} {ours[memory] / plain[memory]:.2f} of it"
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Parses the command line, measures, prints, writes."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = options(__doc__)
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--precisions", nargs="+", choices=DTYPES)
     parser.add_argument("--batch", type=int, default=2)
     parser.add_argument("--pixels", type=int, help="side of the images; by default 512 with a GPU, 64 without")
     parser.add_argument("--steps", type=int, default=10)
-    parser.add_argument("--out", type=Path)
-    given = parser.parse_args()
+    given = parser.parse_args(arguments)
+    if given.quick:
+        given.batch, given.steps = 1, 1
     cuda = given.device.startswith("cuda")
     where = torch.cuda.get_device_name() if cuda else f"CPU, {torch.get_num_threads()} threads: ratios only"
     print(f"{where}, torch {torch.__version__}, batch {given.batch}, {given.steps} steps")
@@ -175,8 +174,7 @@ def main() -> None:
     for row in rows:
         shares = sorted(row["shares"].items(), key=lambda share: -share[1])
         print(f"{row['stage']} {row['precision']}: " + ", ".join(f"{part} {share:.0%}" for part, share in shares))
-    if given.out:
-        given.out.write_text(json.dumps({"device": where, "torch": torch.__version__, "rows": rows}, indent=2))
+    keep(__doc__, given, {"rows": rows}, given.device)
 
 
 if __name__ == "__main__":

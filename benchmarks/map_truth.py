@@ -1,6 +1,6 @@
-"""How well the control map finds what a target text really changes: M̂ against the world's exact masks.
+"""How well does the control map find what a target text really changes, as the world's exact masks tell it?
 
-    python -m benchmarks.map_truth [--stage1 FOLDER] [--samples 96] [--out FILE.json]
+    python -m benchmarks.map_truth [--stage1 FOLDER] [--samples 96]
 
 FOLDER is a finished stage 1 (`runs/cache/checkpoints/stage1-HASH`); without it the response path is the original
 model. For each way of making the map, and a few timesteps, the mean of M̂ inside and outside the region that the
@@ -10,8 +10,6 @@ whole picture have no outside and are listed apart.
 
 from __future__ import annotations
 
-import argparse
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -22,6 +20,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from benchmarks.measure import keep, options
+from spf_bench.environment import quiet
 from spf_bench.suite import get_suite
 from spf_bench.triple import Category
 from spf_bench.world import distributions
@@ -98,13 +98,16 @@ def measure(found: Tensor, truth: Tensor) -> dict[str, float]:
     }
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Print the table, and write it as JSON where asked to."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    quiet()
+    parser = options(__doc__)
     parser.add_argument("--stage1", type=Path)
     parser.add_argument("--samples", type=int, default=96)
-    parser.add_argument("--out", type=Path)
-    asked = parser.parse_args()
+    asked = parser.parse_args(arguments)
+    ways, times = MAPS, list(TIMESTEPS)
+    if asked.quick:
+        asked.samples, ways, times = 6, dict(list(MAPS.items())[:1]), times[:1]
     suite, drawn = get_suite("world"), distributions.custom(asked.samples, 0)
     samples = [Sample(render(one.portrait), ", ".join(one.phrases), one.target.phrase) for one in drawn if one.target]
     config = TrainConfig(stage2=StageConfig(steps=1, trainable="cross_attention"))
@@ -113,15 +116,15 @@ def main() -> None:
     whole = torch.tensor([one.target is not None and one.target.category is Category.image_style for one in drawn])
     local = ~whole & (truth.sum(dim=(1, 2)) > 0)  # a bald head has no part of its own
     rows = []
-    for name, settings in MAPS.items():
+    for name, settings in ways.items():
         print(f"\n{name}\n{'t':>6}{'inside':>9}{'outside':>9}{'AUC':>7}{'whole-picture targets':>24}")
-        for t in TIMESTEPS:
+        for t in times:
             found = maps(stage, prepared, t, settings)
             row = {"map": name, "t": t, **measure(found[local], truth[local]), "style": found[whole].mean().item()}
             rows.append(row)
             print(f"{t:6d}{row['inside']:9.2f}{row['outside']:9.2f}{row['auc']:7.2f}{row['style']:24.2f}")
-    if asked.out:
-        asked.out.write_text(json.dumps({"stage1": str(asked.stage1), "n": len(drawn), "rows": rows}, indent=1) + "\n")
+    known = [{key: value for key, value in row.items() if value == value} for row in rows]  # JSON has no NaN
+    keep(__doc__, asked, {"n": len(drawn), "rows": known})
 
 
 if __name__ == "__main__":

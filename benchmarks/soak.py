@@ -1,6 +1,6 @@
-"""Kill -9 at random moments, again and again: does the same command end with what an undisturbed one ends with?
+"""Does a command that is killed at random moments, again and again, end with what an undisturbed one ends with?
 
-    python -m benchmarks.soak [run] [train] [build] [score] [--kills 30] [--seed 0] [--work FOLDER] [--json FILE.json]
+    python -m benchmarks.soak [run] [train] [build] [score] [--kills 30] [--seed 0] [--work FOLDER]
 
 Each command first runs undisturbed. Then it is started and killed at a random moment of that time, until it was killed
 often enough; after every kill no file may be there by halves, and whenever it ends by itself its images, scores,
@@ -10,7 +10,6 @@ anew. A failure ends the soak with exit 1 and leaves both folders. The embedded 
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import random
@@ -20,10 +19,11 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from benchmarks.measure import keep, options
 from spf_bench.files.intact import whole
 
 LIMIT = "16"
@@ -55,15 +55,16 @@ class Broken(Exception):
     """A kill did what no kill may do."""
 
 
-def main() -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     """Run the soak and print what came of it."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = options(__doc__)
     parser.add_argument("commands", nargs="*", metavar="COMMAND", help=f"of {', '.join(COMMANDS)}; by default all")
     parser.add_argument("--kills", type=int, default=30, help="of each command")
     parser.add_argument("--seed", type=int, default=0, help="of the moments")
     parser.add_argument("--work", type=Path, help="folder to work in, kept; by default one that goes")
-    parser.add_argument("--json", type=Path, help="also write the results there")
-    asked = parser.parse_args()
+    asked = parser.parse_args(arguments)
+    if asked.quick:
+        asked.commands, asked.kills = asked.commands or ["build"], 1
     if unknown := sorted(set(asked.commands) - set(COMMANDS)):
         parser.error(f"no such command: {', '.join(unknown)}; there are {', '.join(COMMANDS)}")
     work = asked.work or Path(tempfile.mkdtemp(prefix="soak-"))
@@ -75,8 +76,7 @@ def main() -> int:
             print(f"{name}: {error}\n  look into {work / name}", file=sys.stderr)
             return 1
         print("{command}: {kills} kills, {ends} ends as undisturbed ({seconds} s undisturbed)".format(**results[-1]))
-    if asked.json:
-        asked.json.write_text(json.dumps(results, indent=2) + "\n")
+    keep(__doc__, asked, {"commands": results})
     if asked.work is None:
         shutil.rmtree(work)
     return 0

@@ -45,7 +45,8 @@ class Networks:
         torch.manual_seed(0)
         text = {"hidden_size": 768, "intermediate_size": 3072, "num_attention_heads": 12, "num_hidden_layers": 12}
         vision = {"hidden_size": 1024, "intermediate_size": 4096, "num_attention_heads": 16, "num_hidden_layers": 24}
-        clip = CLIPModel(CLIPConfig(text, {**vision, "patch_size": 14, "image_size": 224}, projection_dim=768))
+        vision |= {"patch_size": 14, "image_size": 224}
+        clip = CLIPModel(CLIPConfig(text_config=text, vision_config=vision, projection_dim=768))
         frozen = FrozenClip(clip, load_tokenizer(), Preprocessing(224, 224, CLIP_MEAN, CLIP_STD))
         unet: Any = UNet2DConditionModel.from_config(UNet2DConditionModel.load_config(SD15 / "unet"))
         vae: Any = AutoencoderKL.from_config(AutoencoderKL.load_config(SD15 / "vae"))

@@ -1,22 +1,24 @@
-"""Planning and filtering of a training set at the paper's size, on synthetic scores: time and memory.
+"""How long do planning and filtering a training set of the paper's size take, and how much memory?
 
-python -m benchmarks.trainset_scale --rows 230000
+    python -m benchmarks.trainset_scale --rows 230000
+
+The scores are synthetic.
 """
 
 from __future__ import annotations
 
-import argparse
 import resource
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 
-from spf_bench.originals.share import Share
+from benchmarks.measure import keep, options
 from spf_bench.progress import Silent
+from spf_bench.share import Share
 from spf_bench.trainset.chunks import Stage
 from spf_bench.trainset.figures import Figures
 from spf_bench.trainset.filters import Filters, Rule, Rules
@@ -28,12 +30,13 @@ RULES = Rules(Rule(0.3), Rule(0.8), Rule(0.8))
 
 
 @contextmanager
-def told(what: str) -> Iterator[None]:
-    """Print how long something took, on the clock and on the processor, and the greatest memory so far."""
+def timed(what: str, told: dict[str, dict[str, float]]) -> Iterator[None]:
+    """Print and note how long something took, by the clock and of the processor, and the greatest memory so far."""
     begun, busy = time.perf_counter(), time.process_time()
     yield
     wall, cpu = time.perf_counter() - begun, time.process_time() - busy
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    told[what] = {"wall": round(wall, 2), "cpu": round(cpu, 2), "peak_mib": round(peak)}
     print(f"{what:<8} {wall:7.1f} s   processor {cpu:6.1f} s   peak memory {peak:6.0f} MiB", flush=True)
 
 
@@ -48,25 +51,29 @@ def scored(work: Path, plan: Plan, name: str, asked: Callable[[], Iterator[np.nd
     return scores
 
 
-def main(argv: list[str] | None = None) -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Plan and filter as many candidates as asked, in a temporary folder."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = options(__doc__)
     parser.add_argument("--rows", type=int, default=230_000, help="candidates")
     parser.add_argument("--suite", default="paper", help="whose grammar: paper or world")
-    args = parser.parse_args(argv)
+    args = parser.parse_args(arguments)
+    if args.quick:
+        args.rows = 200
+    told: dict[str, dict[str, float]] = {}
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
         plan = Plan(Stage.of(work, "plan", {}, args.rows), for_suite(args.suite), 0)
         plan.stage.begin({})
-        with told("plan"):
+        with timed("plan", told):
             plan.make(Share(), Silent())
         match = scored(work, plan, "match", Filters(plan, {}, Rules(None, None, None)).everybody, 1)
         matching = Filters(plan, {"match": match}, Rules(RULES.match, None, None)).matching
         scores = {"match": match, "hps": scored(work, plan, "hps", matching, 2)}
         scores["image_reward"] = scored(work, plan, "image_reward", matching, 3)
-        with told("filter"):
+        with timed("filter", told):
             figures = Figures.of(Filters(plan, scores, RULES))
         print(f"kept     {figures.kept:,} of {figures.total:,}")
+    keep(__doc__, args, {**told, "kept": figures.kept})
 
 
 if __name__ == "__main__":

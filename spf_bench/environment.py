@@ -63,9 +63,12 @@ def package_versions() -> dict[str, str]:
 
 
 def git_state(folder: Path = Path(__file__).parent) -> tuple[str | None, bool | None]:
-    """Return the commit of the repository ``folder`` lies in and whether tracked files were changed."""
+    """Return the commit of the repository that holds ``folder``, and whether tracked files were changed.
+
+    An installed package that merely lies inside somebody's repository, as in its virtual environment, has none.
+    """
     commit = _git(folder, "rev-parse", "HEAD")
-    if commit is None:
+    if commit is None or not _git(folder, "ls-files", "--", "."):
         return None, None
     changes = _git(folder, "status", "--porcelain", "--untracked-files=no")
     return commit, None if changes is None else bool(changes)

@@ -1,6 +1,7 @@
 """Errors a user can mend: what failed, why, and the command or change that mends it."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from difflib import get_close_matches
 from typing import NamedTuple
 
@@ -38,6 +39,26 @@ class UserError(Exception):
 
     def __reduce__(self) -> tuple[type["UserError"], tuple[object, ...]]:
         return UserError, (self.what, self.why, self.fix, self.problems)
+
+
+@contextmanager
+def explained(what: str, fix: str) -> Iterator[None]:
+    """Say whatever goes wrong while a file from outside is read as a user's mistake: libraries have many errors.
+
+    Args:
+        what: What failed, in one line.
+        fix: What mends it.
+
+    Raises:
+        UserError: With the first line of the error; one that is a user's already goes through, as does no memory left.
+    """
+    try:
+        yield
+    except (UserError, MemoryError):
+        raise
+    except Exception as error:
+        why = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise UserError(what, why, fix) from error
 
 
 def align(problems: tuple[Problem, ...]) -> list[str]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from spf_bench.errors import UserError, unknown
+from spf_bench.files.outside import existing, short
 from spf_bench.files.store import digest
 
 T = TypeVar("T")
@@ -81,7 +82,11 @@ def from_file(address: str) -> Any:
         UserError: There is no such file or class, no class is named, or the file cannot be imported.
     """
     path, _, name = (f"{address}:" if address.endswith(".py") else address).rpartition(":")
-    module = _module(Path(path).resolve())
+    here = existing(path)
+    if here is None or not here.is_file():
+        shown = path if path.isprintable() else short(path)
+        raise UserError(f"no such file: {shown}", "a class outside a package is given as path.py:Class")
+    module = _module(here.resolve())
     own = [key for key, value in vars(module).items() if _defined_in(module, value)]
     if not name:
         first = own[0] if own else "Class"
@@ -97,8 +102,6 @@ def _defined_in(module: Any, value: Any) -> bool:
 
 @cache
 def _module(path: Path) -> Any:
-    if not path.is_file():
-        raise UserError(f"no such file: {path}", "a class outside a package is given as path.py:Class")
     name = f"spf_bench_plugin_{digest(str(path))}"
     spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None and spec.loader is not None  # holds for any existing .py file

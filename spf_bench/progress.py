@@ -1,7 +1,8 @@
 """Progress bars with time left, or silence: the rest of the code only ever says how far it is."""
 
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from rich.console import Console
 from rich.progress import (
@@ -13,6 +14,9 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 from rich.progress import Progress as RichProgress
+
+if TYPE_CHECKING:
+    from spf_bench.share import Share
 
 
 class Progress(Protocol):
@@ -83,6 +87,11 @@ class Bars:
     def note(self, text: str) -> None:
         """Print a line above the bars."""
         self.console.print(text)
+
+
+def bars_of(share: "Share", console: Console) -> AbstractContextManager["Bars | Silent"]:
+    """Return bars for the process that speaks for all, and silence for the others."""
+    return Bars(console) if share.main else nullcontext(Silent())
 
 
 @dataclass

@@ -7,14 +7,21 @@ from typing import TYPE_CHECKING, Any
 
 from spf_bench.environment import Environment
 from spf_bench.errors import UserError
-from spf_bench.files.store import read_json, write_json
+from spf_bench.files import typed
+from spf_bench.files.store import write_atomic, write_json, write_parquet
 from spf_bench.suite import Sampling
 
 if TYPE_CHECKING:
     from spf_bench.metrics.base import Metric, SetMetric
+    from spf_bench.scoring.one_pass import Scores
 
 RECORD, SCORES, FEATURES = "record.json", "scores.parquet", "features.safetensors"
 SCHEMA = 1
+WHOLE = "all"
+"""The part of the scores that is all of them."""
+AGAIN = "run the method again"
+DIGITS = 15
+"""Of a number in print, at most: a float has no more."""
 CAPTIONS = "captions"
 """Folder of the triples beside a record whose test set is not among those frozen here."""
 ELSEWHERE = "elsewhere"
@@ -59,6 +66,10 @@ class Column:
     """How far its values may be set beside published ones."""
     licence: str = ""
     """Licence of the weights behind it, in the paper's suite."""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.decimals <= DIGITS:
+            raise ValueError(f"decimals are from 0 to {DIGITS}, not {self.decimals}")
 
 
 @dataclass(frozen=True)
@@ -151,6 +162,8 @@ class RunRecord:
     originals and themselves after JPEG; ``n``, originals behind each."""
     memory: dict[str, float] = field(default_factory=dict)
     """Peak memory per stage in MiB: allocated on the accelerator, on the CPU resident of the process."""
+    halved: dict[str, int] = field(default_factory=dict)
+    """By stage: the most images computed at once after the device's memory did not hold a batch; empty: it did."""
 
     def save(self, folder: Path) -> None:
         """Write the record into a run's folder in one step."""
@@ -163,18 +176,23 @@ class RunRecord:
         Raises:
             UserError: It is not a record, or of another layout.
         """
-        try:
-            data = read_json(path)
-            if data["schema"] != SCHEMA:
-                raise UserError(f"{path} has layout {data['schema']}", f"this version reads {SCHEMA}")
-            return cls(**{**data, **_nested(data)})
-        except (OSError, KeyError, TypeError, ValueError) as error:
-            raise UserError(f"{path} is not a run record", str(error), "run the method again") from error
+        found = typed.load(cls, path, SCHEMA, "a run record", AGAIN)
+        if WHOLE not in found.scores:
+            raise UserError(f"{path} is not a run record", f"its scores are of no part called {WHOLE!r}", AGAIN)
+        return found
 
 
 def column_of(metric: "Metric | SetMetric") -> Column:
     """Return the facts of a metric that a record keeps."""
     return Column(**{fact.name: _plain(getattr(metric, fact.name)) for fact in fields(Column)})
+
+
+def keep(folder: Path, found: "Scores") -> None:
+    """Write a run's scores, and the features that its set metrics rest on, into its folder."""
+    from safetensors.torch import save_file
+
+    write_parquet(folder / SCORES, found.table)
+    write_atomic(folder / FEATURES, lambda part: save_file(found.features, part))
 
 
 def recompute(folder: Path, metrics: "Sequence[Metric | SetMetric]") -> dict[str, dict[str, Score]]:
@@ -191,20 +209,6 @@ def recompute(folder: Path, metrics: "Sequence[Metric | SetMetric]") -> dict[str
         score = Score(line.value, line.low, line.high, line.n, line.missing, line.note)
         found.setdefault(line.category, {})[line.column] = score
     return found
-
-
-def _nested(data: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "method": MethodFacts(**data["method"]),
-        "testset": TestSetFacts(**data["testset"]),
-        "sampling": Sampling(**data["sampling"]),
-        "columns": [Column(**column) for column in data["columns"]],
-        "scores": {
-            category: {key: Score(**score) for key, score in scores.items()}
-            for category, scores in data["scores"].items()
-        },
-        "environment": Environment(**data["environment"]),
-    }
 
 
 def _plain(value: Any) -> Any:

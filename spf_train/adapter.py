@@ -16,7 +16,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from spf_train.errors import ConfigError
+from spf_train.errors import ConfigError, explained
 from spf_train.tap import cross_attention
 from spf_train.text import complete_text
 
@@ -123,7 +123,8 @@ def load_adapter(unet: nn.Module, path: Path) -> None:
 
     Raises ConfigError if the file is no adapter, or one of another UNet.
     """
-    with safe_open(path, framework="pt") as file:
+    what, fix = f"cannot load the adapter {path}", "pass the adapter.safetensors of a run of this model"
+    with explained(what, fix), safe_open(path, framework="pt") as file:
         context = int((file.metadata() or {}).get("context", 0))
         weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (safe_open is no mapping)
     if context:
@@ -131,7 +132,7 @@ def load_adapter(unet: nn.Module, path: Path) -> None:
     expected = {name: value.shape for name, value in unet.state_dict().items() if ".processor.to_" in name}
     if not context or expected != {name: value.shape for name, value in weights.items()}:
         why = "its layers are not this UNet's" if context else "it lacks the context in its metadata"
-        raise ConfigError(f"cannot load the adapter {path}", why, "pass the adapter.safetensors of a run of this model")
+        raise ConfigError(what, why, fix)
     unet.load_state_dict(weights, strict=False)
 
 

@@ -11,7 +11,7 @@ from diffusers import StableDiffusionPipeline, UNet2DConditionModel
 from torch import nn
 
 from spf_train import variants
-from spf_train.errors import ConfigError
+from spf_train.errors import ConfigError, explained
 from spf_train.hub import snapshot
 from spf_train.identity import weights_digest
 from spf_train.single_file import SD15, load_single_file, refuse_pickle
@@ -87,7 +87,8 @@ def unet_folder(folder: Path) -> Path:
 def load_unet(folder: Path, device: torch.device, dtype: torch.dtype = torch.float32) -> Any:
     """The UNet2DConditionModel of any folder `unet_folder` knows, with the adapter a run may have left beside it."""
     path = unet_folder(folder)
-    unet: Any = UNet2DConditionModel.from_pretrained(path, use_safetensors=True)
+    with explained(f"cannot load the UNet {path}", "copy it again, or train it again"):
+        unet: Any = UNet2DConditionModel.from_pretrained(path, use_safetensors=True, local_files_only=True)
     cast(unet, dtype).to(device).to(memory_format=torch.channels_last)
     if path.name == "unet":
         variants.load(unet, path.parent)
@@ -102,11 +103,8 @@ def cast(network: Any, dtype: torch.dtype) -> Any:
 def _load_folder(path: Path) -> Any:
     """A saved pipeline. Raises ConfigError naming what diffusers stumbled over."""
     unguarded = {"safety_checker": None, "requires_safety_checker": False}
-    try:
+    with explained(f"cannot load the pipeline {path}", "save it again, or fetch it anew"):
         return StableDiffusionPipeline.from_pretrained(path, **unguarded, use_safetensors=True, local_files_only=True)
-    except (OSError, ValueError) as error:
-        why = str(error).strip().splitlines()[0]
-        raise ConfigError(f"cannot load the pipeline {path}", why, "save it again, or fetch it anew") from error
 
 
 def _refuse_pickled_parts(folder: Path) -> None:

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from transformers import AutoTokenizer, CLIPModel
 
-from spf_train.errors import ConfigError
+from spf_train.errors import ConfigError, explained
 from spf_train.hub import snapshot
 
 PARTS = ("*.json", "merges.txt", "model*.safetensors")
@@ -77,13 +77,10 @@ class FrozenClip(nn.Module):
         Raises ConfigError if it is nowhere, or lacks one of them.
         """
         folder = resolve_clip(source)
-        try:
-            model = CLIPModel.from_pretrained(folder, use_safetensors=True)
-            tokenizer = AutoTokenizer.from_pretrained(folder)
-        except (OSError, ValueError) as error:
-            why, fix = str(error).strip().splitlines()[0], "pass a saved CLIPModel with its tokenizer"
-            raise ConfigError(f"cannot load the CLIP {source}", why, fix) from error
-        return cls(model, tokenizer, Preprocessing.from_folder(folder))
+        with explained(f"cannot load the CLIP {source}", "pass a saved CLIPModel with its tokenizer"):
+            model = CLIPModel.from_pretrained(folder, use_safetensors=True, local_files_only=True)
+            tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
+            return cls(model, tokenizer, Preprocessing.from_folder(folder))
 
     def embed_images(self, images: Tensor) -> Tensor:
         """E_I: unit-norm embeddings [B, E] of images [B, 3, H, W] in [0, 1]; differentiable."""

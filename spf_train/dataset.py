@@ -111,8 +111,10 @@ def _from_line(line: bytes, folder: str, file: str, number: int, names: Any) -> 
     texts, problems = _texts(line)
     name = texts.get("file_name")
     image = os.path.join(folder, name) if isinstance(name, str) and name else None
-    if image is None:
+    if image is None or not isinstance(name, str):
         problems = problems if problems == [NO_JSON] else ["there is no file_name", *problems]
+    elif os.path.isabs(name) or ".." in Path(name).parts:  # a data set from elsewhere shows no other files
+        problems = [f"the image {name!a} lies outside the data set", *problems]
     elif os.path.basename(image) not in names(os.path.dirname(image)):
         problems = [f"there is no image {name}", *problems]
     if problems or image is None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import NamedTuple
 
 
@@ -45,6 +46,22 @@ class ConfigErrors(ConfigError):
 
     def __reduce__(self) -> tuple[type[ConfigErrors], tuple[str, tuple[Problem, ...]]]:
         return ConfigErrors, (self.what, self.problems)
+
+
+@contextmanager
+def explained(what: str, fix: str) -> Iterator[None]:
+    """Whatever goes wrong while a file from outside is read, as a ConfigError: libraries have errors of many kinds.
+
+    what, fix: as ConfigError has them; its why is the first line of the error.
+    A ConfigError goes through as it is, and so does memory that does not suffice.
+    """
+    try:
+        yield
+    except (ConfigError, MemoryError):
+        raise
+    except Exception as error:
+        why = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise ConfigError(what, why, fix) from error
 
 
 class NonFiniteLossError(ConfigError):

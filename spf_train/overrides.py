@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import reprlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,13 @@ NUMBER = re.compile(r"[-+]?(\d[\d_]*\.?[\d_]*|\.\d+)([eE][-+]?\d+)?|[-+]?\.inf|\
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML 1.2's reading of two things: `1e-5` is a number, and `no` is a word, not false."""
+    """YAML 1.2's reading of two things: `1e-5` is a number, and `no` is a word, not false. Aliases are refused."""
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        if self.check_event(yaml.AliasEvent):  # nine lines of them can stand for a billion settings
+            why, mark = "settings are written out, not repeated with *", self.peek_event().start_mark
+            raise yaml.composer.ComposerError(None, None, why, mark)
+        return super().compose_node(parent, index)
 
 
 _FLOAT, _BOOL = "tag:yaml.org,2002:float", "tag:yaml.org,2002:bool"
@@ -53,22 +60,39 @@ def read_yaml(path: Path) -> dict[str, Any]:
     """The mapping a YAML file holds. Raises ConfigError naming the line where it cannot be read."""
     fix = "write one setting a line, `name: value`"
     try:
-        found = yaml.load(Path(path).read_text(encoding="utf-8"), _Loader) or {}
+        found = _loaded(Path(path).read_text(encoding="utf-8")) or {}
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"cannot read {path}", str(error), "check the path") from error
     except yaml.YAMLError as error:
-        raise ConfigError(f"{path} is no YAML", " ".join(str(error).split()), fix) from error
+        raise ConfigError(f"{path} is no YAML", _place(error), fix) from error
     if not isinstance(found, dict):
         raise ConfigError(f"{path} holds no settings", f"it holds a {type(found).__name__}", fix)
     return found
 
 
+def _place(error: yaml.YAMLError) -> str:
+    """What is wrong with a YAML file, and at which line and column."""
+    mark, problem = getattr(error, "problem_mark", None), getattr(error, "problem", None)
+    return f"line {mark.line + 1}, column {mark.column + 1}: {problem}" if mark else " ".join(str(error).split())
+
+
 def value_of(text: str) -> Any:
     """What a word stands for: a number, true, false, null, a [list], or itself. Raises ValueError if nothing."""
     try:
-        return yaml.load(text, _Loader)
+        return _loaded(text)
     except yaml.YAMLError as error:
-        raise ValueError(f"{text!r} is no value") from error
+        raise ValueError(f"{reprlib.repr(text)} is no value") from error
+
+
+def _loaded(text: str) -> Any:
+    """What YAML holds. Raises YAMLError for whatever keeps it from being read."""
+    try:
+        return yaml.load(text, _Loader)
+    except yaml.YAMLError:
+        raise
+    except Exception as error:  # PyYAML's constructors have kinds of their own for a date or number that is none
+        deep = isinstance(error, RecursionError)
+        raise yaml.YAMLError("it is nested too deep" if deep else f"a value in it is none: {error}") from error
 
 
 def nested(flat: Iterable[tuple[str, Any]]) -> tuple[dict[str, Any], list[Problem]]:
@@ -81,7 +105,11 @@ def nested(flat: Iterable[tuple[str, Any]]) -> tuple[dict[str, Any], list[Proble
         for group in groups:
             inner = place.setdefault(group, {})
             if not isinstance(inner, dict):
-                problems.append(Problem(str(path), f"{group} is set to {inner} as a whole", "leave one of the two out"))
+                problems.append(
+                    Problem(
+                        str(path), f"{group} is set to {reprlib.repr(inner)} as a whole", "leave one of the two out"
+                    )
+                )
                 break
             place = inner
         else:

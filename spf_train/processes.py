@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -16,9 +18,32 @@ from torch import Tensor
 from spf_train.errors import ConfigError
 
 # One process may encode, sample or write for hours while the others wait for it.
-PATIENCE = timedelta(days=2)
+PATIENCE = timedelta(days=30)
 BUCKET = 32 * 1024**2  # elements summed at once: enough for the network's full speed, 128 MB of memory
 PLAIN = (DistributedType.NO, DistributedType.MULTI_GPU, DistributedType.MULTI_CPU)
+
+
+_apart: ContextVar[bool] = ContextVar("apart", default=False)
+
+
+@contextmanager
+def apart() -> Iterator[None]:
+    """Context in which this process trains by itself, though it was launched together with others."""
+    token = _apart.set(True)
+    try:
+        yield
+    finally:
+        _apart.reset(token)
+
+
+@contextmanager
+def _together() -> Iterator[None]:
+    """Says of a lost connection what it means; only the process that ended knows why."""
+    try:
+        yield
+    except RuntimeError as error:
+        why = "it says why, above or below"
+        raise ConfigError("another process has ended", why, "mend that, then run the same again to resume") from error
 
 
 @dataclass(frozen=True)
@@ -40,6 +65,8 @@ class Processes:
 
         Raises ConfigError where the launcher wants to split the model: only data is split here.
         """
+        if _apart.get():
+            return cls()
         on_cpu = os.environ.get("ACCELERATE_USE_CPU", "").lower() in ("1", "true", "yes")
         state = PartialState(cpu=on_cpu or not torch.cuda.is_available(), timeout=PATIENCE)
         if state.distributed_type not in PLAIN:
@@ -63,7 +90,8 @@ class Processes:
     def barrier(self) -> None:
         """Returns when all processes have called it."""
         if self.world > 1:
-            PartialState().wait_for_everyone()
+            with _together():
+                PartialState().wait_for_everyone()
 
     def share(self, samples: int) -> slice:
         """This process's part of a batch; the parts differ by one sample at most."""
@@ -72,7 +100,8 @@ class Processes:
     def sum(self, values: Tensor) -> Tensor:
         """The sum of a tensor over all processes, in place."""
         if self.world > 1:
-            dist.all_reduce(values)
+            with _together():
+                dist.all_reduce(values)
         return values
 
     def any(self, flag: bool) -> bool:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import copy
 import dataclasses
 import difflib
-import math
+import reprlib
+import sys
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from types import NoneType, UnionType
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
@@ -13,6 +14,9 @@ from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 from spf_train.errors import ConfigError, ConfigErrors, Problem
 
 T = TypeVar("T")
+SHOWN = 60
+"""Characters of a text that a message repeats."""
+LARGEST = sys.float_info.max
 WORDS = {bool: "true or false", int: "a whole number", float: "a number", str: "text", NoneType: "null"}
 
 
@@ -121,7 +125,7 @@ def _fits(value: Any, hint: Any) -> bool:
     if isinstance(value, bool):
         return hint is bool
     if hint is float:
-        return isinstance(value, int | float) and math.isfinite(value)
+        return isinstance(value, int | float) and abs(value) <= LARGEST
     return isinstance(value, hint)
 
 
@@ -147,7 +151,7 @@ def _typed(value: Any, hint: Any) -> Any:
         inner = next((get_args(kind) for kind in (hint, *get_args(hint)) if get_origin(kind) is tuple), (None,))
         return tuple(_typed(item, inner[0]) for item in value)
     if isinstance(value, int) and not isinstance(value, bool) and float in (hint, *get_args(hint)):
-        return float(value)
+        return float(value) if abs(value) <= LARGEST else value
     return value
 
 
@@ -169,7 +173,9 @@ def _shown(value: Any) -> str:
         return "null" if value is None else str(value).lower()
     if isinstance(value, tuple):
         return f"[{', '.join(map(_shown, value))}]"
-    return "..." if dataclasses.is_dataclass(value) else str(value)
+    if dataclasses.is_dataclass(value):
+        return "..."
+    return value if isinstance(value, str) and len(value) <= SHOWN else reprlib.repr(value)
 
 
 def _unknown_setting(path: str, name: str, siblings: list[str], known: Collection[str]) -> Problem:

@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Protocol
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from spf_train.errors import ConfigError
+from spf_train.errors import ConfigError, explained
 
 KEY_BYTES = 16
 Columns = dict[str, Tensor]
@@ -79,12 +79,13 @@ class Shards:
         """Reads the keys of all shards. Raises ConfigError naming a damaged file."""
         shards = cls(folder)
         for path in sorted(folder.glob("*.safetensors")):
-            columns, metadata = read(path)
-            keys = bytes(columns.pop("keys").numpy()).hex()
+            with explained(f"cannot read {path}", "delete this file: it is made again"):
+                columns, metadata = read(path)
+                keys, broken = bytes(columns.pop("keys").numpy()).hex(), json.loads(metadata["broken"])
             for row, start in enumerate(range(0, len(keys), 2 * KEY_BYTES)):
                 shards.places[keys[start : start + 2 * KEY_BYTES]] = (len(shards.columns), row)
             shards.columns.append(columns)
-            shards.broken |= json.loads(metadata["broken"])
+            shards.broken |= broken
         return shards
 
     def __contains__(self, key: str) -> bool:
@@ -115,11 +116,9 @@ class Shards:
 
 def read(path: Path) -> tuple[Columns, dict[str, str]]:
     """Memory-maps a safetensors file; returns its tensors and metadata. Raises ConfigError if it is damaged."""
-    try:
-        with safe_open(path, framework="pt") as file:
-            return {name: file.get_tensor(name) for name in file.keys()}, file.metadata()  # noqa: SIM118 (no mapping)
-    except SafetensorError as error:
-        raise ConfigError(f"cannot read {path}", str(error), "delete this file: it is made again") from error
+    damaged = explained(f"cannot read {path}", "delete this file: it is made again")
+    with damaged, safe_open(path, framework="pt") as file:
+        return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118 (no mapping)
 
 
 def write(path: Path, columns: Columns, metadata: dict[str, str] | None = None) -> None:

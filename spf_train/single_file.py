@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from diffusers import StableDiffusionPipeline, UNet2DConditionModel
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from tokenizers import pre_tokenizers
 from transformers import CLIPTokenizer
 
-from spf_train.errors import ConfigError
+from spf_train.errors import ConfigError, explained
 
 SD15 = Path(__file__).parent / "configs" / "sd15"
 UNET = "model.diffusion_model."
@@ -31,7 +31,8 @@ def load_single_file(path: Path, layout: Path = SD15) -> Any:
     refuse_pickle(path)
     settings = _check(path, layout)
     given = {"tokenizer": load_tokenizer(layout), "safety_checker": None, "feature_extractor": None}
-    pipe = StableDiffusionPipeline.from_single_file(str(path), config=str(layout), local_files_only=True, **given)
+    with explained(f"cannot load {path}", "fetch it again, or pass a diffusers folder"):
+        pipe = StableDiffusionPipeline.from_single_file(str(path), config=str(layout), local_files_only=True, **given)
     pipe.scheduler = type(pipe.scheduler).from_config(pipe.scheduler.config, **settings)
     return pipe
 
@@ -60,13 +61,11 @@ def refuse_pickle(path: Path) -> None:
 
 def _check(path: Path, layout: Path) -> dict[str, Any]:
     """Scheduler settings that a checkpoint asks for. Raises ConfigError if the layout does not fit it."""
-    try:
-        with safe_open(path, framework="pt") as file:
-            metadata, names = file.metadata() or {}, set(file.keys())
-            _refuse_missing(path, names)
-            shapes = {name: file.get_slice(UNET + name).get_shape() for name in _telling(names)}
-    except SafetensorError as error:
-        raise ConfigError(f"cannot read {path}", str(error), "fetch it again: it may be incomplete") from error
+    incomplete = explained(f"cannot read {path}", "fetch it again: it may be incomplete")
+    with incomplete, safe_open(path, framework="pt") as file:
+        metadata, names = file.metadata() or {}, set(file.keys())
+        _refuse_missing(path, names)
+        shapes = {name: file.get_slice(UNET + name).get_shape() for name in _telling(names)}
     _refuse_other_layout(path, shapes, layout)
     return scheduler_settings(metadata, names)
 

@@ -10,6 +10,7 @@ from typing import Generic, TypeVar
 
 import torch
 
+from spf_train.memory import Fitting
 from spf_train.shards import Columns, Rows, Shards, chunks, read, write
 from spf_train.threads import ahead
 
@@ -138,7 +139,7 @@ class Store:
     ) -> Iterator[tuple[Columns, dict[int, str]]]:
         """The encodings of each list of items, joined, and why items have none."""
         batches = [part[at : at + encoder.batch] for part in parts for at in range(0, len(part), encoder.batch)]
-        loaded = ahead(encoder.load_all, batches)
+        loaded, fitting = ahead(encoder.load_all, batches), Fitting(encoder.name)
         done, total = 0, sum(map(len, parts))
         for part in parts:
             made: list[Columns] = []
@@ -147,7 +148,7 @@ class Store:
                 pairs = list(zip(part[at : at + encoder.batch], next(loaded), strict=True))
                 broken |= {number: str(item) for number, item in pairs if isinstance(item, Unusable)}
                 if usable := [item for _, item in pairs if not isinstance(item, Unusable)]:
-                    made.append(encoder.compute(usable))
+                    made += fitting(usable, encoder.compute)
                 done += len(pairs)
                 if self.progress is not None:
                     self.progress(encoder.name, done, total)

@@ -85,10 +85,15 @@ def _positions(base: str, base_ids: list[int], offsets: list[tuple[int, int]], c
 
 def _phrases(base: str, offsets: list[tuple[int, int]], shared: int) -> Iterator[Phrase]:
     """The phrases with at least one token before position `shared`, found by the tokenizer's offsets."""
+    first = 1
     for text, start in split_phrases(base):
-        inside = [i for i in range(1, shared) if offsets[i][0] < start + len(text) and offsets[i][1] > start]
-        if inside:
-            yield Phrase(text, inside[0], inside[-1] + 1)
+        while first < shared and offsets[first][1] <= start:
+            first += 1
+        end = first
+        while end < shared and offsets[end][0] < start + len(text):
+            end += 1
+        if first < end:
+            yield Phrase(text, first, end)
 
 
 def split_phrases(base: str) -> Iterator[tuple[str, int]]:

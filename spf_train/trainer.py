@@ -11,10 +11,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from spf_train.accumulation import Parts
 from spf_train.config import StageConfig
 from spf_train.data import Batch, Prepared
 from spf_train.ema import MovingAverage
 from spf_train.errors import ConfigError, NonFiniteLossError
+from spf_train.memory import FIX, first_line
 from spf_train.order import derive, sample_order
 from spf_train.processes import Processes
 from spf_train.schedule import learning_rate
@@ -62,26 +64,45 @@ class Trainer:
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=scales)
         self.average = None if config.ema_decay is None else MovingAverage(self.weights, config.ema_decay)
         self.total = config.total_steps(len(prepared))
+        self.parts = Parts(config.micro_batch)
         self.step = 0
 
     def take_step(self) -> dict[str, float]:
-        """One optimiser step; returns its loss terms, gradient norm, learning rate and seconds."""
+        """One optimiser step; returns its loss terms, gradient norm, learning rate and seconds.
+
+        And "passes", the forward passes of all processes, where memory forced more of them than the settings ask for.
+        """
         started = time.perf_counter()
-        torch.manual_seed(
-            derive(self.seed, "model" if self.processes.main else f"model {self.processes.rank}", self.step)
-        )
-        sums: dict[str, Tensor] = {}
-        for part in self.next_batch().split(self.config.micro_batch):
-            self.accumulate(part, len(part) / self.config.batch, sums)
-        terms = self.collect(sums)
+        terms = self.collect(self.gradient())
         self.check_finite(terms)
-        terms |= {"grad_norm": self.update(), "lr": self.lr()}
+        if terms["passes"] <= self.parts.planned_passes(self.config.batch, self.processes.world):
+            del terms["passes"]
+        try:
+            terms |= {"grad_norm": self.update(), "lr": self.lr()}
+        except torch.OutOfMemoryError as error:
+            raise ConfigError("the update itself does not fit the device's memory", first_line(error), FIX) from error
         self.step += 1
         self.stage.after_step(self.step)
         self.optimizer.zero_grad(set_to_none=True)
         if self.average is not None:
             self.average.update(self.step)
         return terms | {"seconds": time.perf_counter() - started}
+
+    def gradient(self) -> dict[str, Tensor]:
+        """Leaves the gradient of this process's share of the batch; returns its terms and its forward passes."""
+        sums: dict[str, Tensor] = {}
+
+        def begin() -> None:
+            sums.clear()
+            self.optimizer.zero_grad(set_to_none=True)
+            name = "model" if self.processes.main else f"model {self.processes.rank}"
+            torch.manual_seed(derive(self.seed, name, self.step))
+
+        def add(part: Batch) -> None:
+            self.accumulate(part, len(part) / self.config.batch, sums)
+
+        passes = self.parts.go_through(self.next_batch(), begin, add, f"step {self.step + 1}")
+        return sums | {"passes": torch.tensor(float(passes), dtype=torch.double, device=self.device)}
 
     def next_batch(self) -> Batch:
         """This process's share of the current step's batch, on the device."""
@@ -150,13 +171,14 @@ class Trainer:
             "optimizer": self.optimizer.state_dict(),
             "scaler": self.scaler.state_dict(),
             "average": {} if self.average is None else self.average.average,
+            "micro_batch": self.parts.size,
             "stage": self.stage.state(),
         }
 
     @torch.no_grad()
     def load_state(self, state: dict[str, Any]) -> None:
         """Continues where `state` was taken."""
-        self.step = state["step"]
+        self.step, self.parts.size = state["step"], state.get("micro_batch", self.parts.size)
         for name, value in state["weights"].items():
             self.weights[name].copy_(value)
         self.optimizer.load_state_dict(state["optimizer"])

@@ -1,7 +1,6 @@
 """The command line: parse, call, print. Everything heavy is imported inside the command that needs it."""
 
 from enum import StrEnum
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -12,8 +11,7 @@ from spf_bench.cli import plugins
 from spf_bench.cli.check import check
 from spf_bench.cli.console import Commands, err, out, show
 from spf_bench.cli.demo import demo
-from spf_bench.cli.options import Runs
-from spf_bench.cli.paper import Base, Trainset, WeightsDir
+from spf_bench.cli.doctor import doctor
 from spf_bench.cli.report import figure, report
 from spf_bench.cli.run import run
 from spf_bench.cli.score import score
@@ -88,13 +86,13 @@ def _list_methods() -> None:
 
 
 def _list_metrics() -> None:
-    from spf_bench.metrics.catalogue import catalogue
-    from spf_bench.metrics.plugins import discover
+    from spf_bench.facts import facts
     from spf_bench.table.formats import heading
 
-    rows = [(m.key, heading(m.title, m.higher_is_better), m.group, m.source, m.comparable) for m in catalogue()]
+    found, broken = facts()
+    rows = [(m.key, heading(m.title, m.higher_is_better), m.group, m.source, m.comparable) for m in found]
     show(("metric", "title", "group", "source", "comparable with published figures"), rows)
-    for name, reason in discover().broken.items():
+    for name, reason in broken.items():
         err.print(f"[yellow]{name}[/] cannot be loaded: {escape(reason)}")
 
 
@@ -108,24 +106,7 @@ def _list_testsets() -> None:
     show(("test set", "triples", "sha256", "categories"), rows)
 
 
-@app.command()
-def doctor(
-    runs: Runs = Path("runs"),
-    suite: Annotated[str, typer.Option(help="Suite to look at.")] = "world",
-    base: Base = None,
-    trainset: Trainset = None,
-    weights_dir: WeightsDir = None,
-) -> None:
-    """Look at everything a run needs; exit 1 with the command that mends it if something is missing."""
-    from spf_bench.doctor.checks import State, examine
-
-    findings = examine(runs, suite)
-    marks = {State.ok: "[green]ok[/]", State.note: "[yellow]note[/]", State.blocks: "[bold red]blocks[/]"}
-    show(("", "what", "found", "fix"), [(marks[f.state], f.subject, escape(f.detail), escape(f.fix)) for f in findings])
-    if any(finding.state is State.blocks for finding in findings):
-        raise typer.Exit(1)
-
-
+app.command()(doctor)
 app.command()(check)
 plugins.install(app, {"show": show_app, "world": world})
 

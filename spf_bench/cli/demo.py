@@ -8,7 +8,7 @@ from rich.markup import escape
 
 from spf_bench.cli.console import err, out
 from spf_bench.cli.options import DEFAULT_RUNS, Changes, Device, Preset, Runs, Seed, Suite, Threads
-from spf_bench.cli.paper import Base, Trainset, WeightsDir
+from spf_bench.cli.paper import AllowPickle, Base, Trainset, WeightsDir
 
 LOOPBACK = "127.0.0.1"
 
@@ -36,6 +36,7 @@ def demo(
     base: Base = None,
     trainset: Trainset = None,
     weights_dir: WeightsDir = None,
+    allow_pickle: AllowPickle = False,
 ) -> None:
     """Serve a page that draws any base text, target text and seed: original and customised portraits side by side.
 

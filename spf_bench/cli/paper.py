@@ -7,6 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
+from spf_bench.files.pickles import ALLOW
+
 PANEL = "The paper suite"
 
 
@@ -19,6 +21,13 @@ def _kept_in(variable: str) -> Callable[[Any], Any]:
         return value
 
     return keep
+
+
+def _allow(value: bool) -> bool:
+    """Say in the environment that pickles are allowed: worker processes see it too."""
+    if value:
+        os.environ[ALLOW] = "1"
+    return value
 
 
 def _option(name: str, variable: str, help: str, metavar: str) -> Any:
@@ -38,6 +47,15 @@ Trainset = Annotated[
 WeightsDir = Annotated[
     Path | None,
     _option("--weights-dir", "SPF_BENCH_WEIGHTS", "Folder of all weights, instead of HF_HOME and TORCH_HOME.", "DIR"),
+]
+AllowPickle = Annotated[
+    bool,
+    typer.Option(
+        "--allow-pickle",
+        help="Read a base model's pickled weights too, as tensors alone; `weights convert` makes it needless.",
+        envvar=ALLOW,
+        callback=_allow,
+    ),
 ]
 Also = Annotated[
     str | None,

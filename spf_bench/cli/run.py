@@ -9,7 +9,7 @@ from rich.markup import escape
 
 from spf_bench.cli.console import err, out
 from spf_bench.cli.options import Changes, Device, Limit, Preset, Runs, Seed, Suite, TestSet, Threads
-from spf_bench.cli.paper import Also, Base, Precision, Trainset, WeightsDir
+from spf_bench.cli.paper import AllowPickle, Also, Base, Precision, Trainset, WeightsDir
 from spf_bench.errors import UserError
 
 if TYPE_CHECKING:
@@ -72,13 +72,15 @@ def run(
     base: Base = None,
     trainset: Trainset = None,
     weights_dir: WeightsDir = None,
+    allow_pickle: AllowPickle = False,
     also: Also = None,
     precision: Precision = None,
 ) -> None:
     """Train a method where it needs training, generate its portraits, score them, and write the record.
 
     The original portraits are scored beside it. What is done is never done again: stop it with Ctrl-C, and the same
-    command goes on. A method trained for one track is not trained again for another.
+    command goes on. A method trained for one track is not trained again for another. On many GPUs, which sample and
+    score together: `accelerate launch -m spf_bench.cli run ...`
 
     - `spf-bench run --method core`
     - `spf-bench run --method spf --preset quick --limit 32`
@@ -92,11 +94,12 @@ def run(
 
     quiet()  # before the imports below bring in the model libraries
     from spf_bench.method import discover, get_method
-    from spf_bench.progress import Bars
+    from spf_bench.progress import bars_of
     from spf_bench.run.execute import execute
     from spf_bench.run.given import Given
     from spf_bench.run.plan import Run
     from spf_bench.run.preflight import check_settings
+    from spf_bench.share import current
     from spf_bench.suite import get_suite
     from spf_bench.testset import load
     from spf_bench.tracks import Track
@@ -109,18 +112,21 @@ def run(
     frozen = load(testset or chosen.testset)
     budget, where, kind = chosen.preset(preset), pick_device(device), Track(track)
     set_threads(threads)
+    share = current(where)
+    own = share.device or where
     if checkpoint is not None:
         _refuse_training([name for name in found if name != REFERENCE], changes, preset, seed)
     given = {name: Given.of(checkpoint, found[name], chosen) for name in found if checkpoint and name != REFERENCE}
     asked = [
-        Run(name, found[name], chosen, frozen, limit, budget, seed, runs, where, track=kind, given=given.get(name))
+        Run(name, found[name], chosen, frozen, limit, budget, seed, runs, own, track=kind, given=given.get(name))
         for name in found
     ]
     check_settings(asked)
-    with Bars(err) as bars:
+    with bars_of(share, err) as bars:
         for one in asked:
-            execute(one, bars)
-    _after(asked)
+            execute(one, bars, share)
+    if share.main:
+        _after(asked)
 
 
 def _refuse_training(names: list[str], changes: list[str] | None, preset: str, seed: int) -> None:

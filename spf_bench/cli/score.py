@@ -48,26 +48,32 @@ def score(
     """Score images that any method made, without running anything else.
 
     Images are paired by id. All are looked at first, and everything wrong with them is listed at once. The original
-    portraits are scored beside them, as in every run. Stop it with Ctrl-C, and the same command goes on.
+    portraits are scored beside them, as in every run. Stop it with Ctrl-C, and the same command goes on. On many GPUs:
+    `accelerate launch -m spf_bench.cli score ...`
 
     - `spf-bench score --originals theirs/originals --customised theirs/images --captions theirs/captions.csv`
     """
-    from spf_bench.environment import quiet, set_threads
+    from spf_bench.environment import pick_device, quiet, set_threads
 
     quiet()  # before the imports below bring in the model libraries
-    from spf_bench.progress import Bars
+    from spf_bench.progress import bars_of
     from spf_bench.scoring.folders import score_folders
+    from spf_bench.share import current
     from spf_bench.table.formats import render
     from spf_bench.table.layout import Format
     from spf_bench.table.model import build, collect
 
     set_threads(threads)
     keys = [key.strip() for key in (metrics or "").split(",") if key.strip()]
-    with Bars(err) as bars:
+    share = current(pick_device(device))
+    with bars_of(share, err) as bars:
         record = score_folders(
             originals, customised, captions, name=name, out=out_, suite=suite, metrics=keys, batch=batch, dtype=dtype,
-            device=device, limit=limit, category=category, run=beside, progress=bars, say=_warn,
+            device=device, limit=limit, category=category, run=beside, progress=bars,
+            say=_warn if share.main else lambda text: None, share=share,
         )  # fmt: skip
+    if not share.main:
+        return
     tables = [t for t in build(collect(out_)) if record.run in {row.record.run for row in t.rows}]
     typer.echo(render(tables, Format.text))
     out.print(f"record  {escape(str(out_ / record.testset.name / record.run / 'record.json'))}", soft_wrap=True)

@@ -1,6 +1,5 @@
 """The commands about test sets: build their originals, verify them, bring in one's own, hand them on."""
 
-from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,6 +8,7 @@ from rich.markup import escape
 
 from spf_bench.cli.console import err, out
 from spf_bench.cli.options import DEFAULT_RUNS, Device, Limit, Runs, Suite, Threads
+from spf_bench.cli.paper import AllowPickle
 
 if TYPE_CHECKING:
     from spf_bench.originals.verify import Place, Report
@@ -28,6 +28,7 @@ def build(
         str | None, typer.Option(help="A test set by name or folder; by default the suite's.", metavar="TESTSET")
     ] = None,
     base_model: BaseModel = None,
+    allow_pickle: AllowPickle = False,
     suite: Suite = "world",
     to: Annotated[
         Path | None, typer.Option(help="Folder of a test set that stands alone; by default the runs' cache.")
@@ -50,8 +51,8 @@ def build(
 
     quiet()  # before the imports below bring in the model libraries
     from spf_bench.originals.build import Build
-    from spf_bench.originals.share import current
-    from spf_bench.progress import Bars, Silent
+    from spf_bench.progress import bars_of
+    from spf_bench.share import current
     from spf_bench.suite import get_suite
     from spf_bench.testset import load
     from spf_bench.weights.base import base_path
@@ -63,7 +64,7 @@ def build(
     share = current(where, shard)
     asked = Build(frozen, chosen, base_model, pipeline, to, runs, limit, where, batch, share)
     asked.check()
-    with Bars(err) if share.main else nullcontext(Silent()) as progress:
+    with bars_of(share, err) as progress:
         whole = asked.execute(progress)
     if share.main:
         _report_build(asked.folder, to, len(frozen.head(limit)), whole)
@@ -84,6 +85,7 @@ def verify(
     name: Name,
     repair: Annotated[bool, typer.Option("--repair", help="Make what is damaged again.")] = False,
     base_model: BaseModel = None,
+    allow_pickle: AllowPickle = False,
     device: Device = None,
     threads: Threads = None,
 ) -> None:

@@ -1,6 +1,5 @@
 """The command that builds training sets."""
 
-from contextlib import nullcontext
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,6 +9,7 @@ from rich.markup import escape
 
 from spf_bench.cli.console import err, out
 from spf_bench.cli.options import Device, Suite, Threads
+from spf_bench.cli.paper import AllowPickle
 
 if TYPE_CHECKING:
     from spf_bench.trainset.card import Figures
@@ -51,6 +51,7 @@ def build(
             rich_help_panel=PAINT,
         ),
     ] = None,
+    allow_pickle: AllowPickle = False,
     suite: Suite = "world",
     seed: Annotated[int, typer.Option(min=0, help="Another seed, another set.")] = 0,
     format: Annotated[Format, typer.Option(help="Folder with metadata.jsonl, or tars.")] = Format.imagefolder,
@@ -118,8 +119,8 @@ def build(
     from spf_bench.environment import pick_device, quiet, set_threads
 
     quiet()  # before the imports below bring in the model libraries
-    from spf_bench.originals.share import current
-    from spf_bench.progress import Bars, Silent
+    from spf_bench.progress import bars_of
+    from spf_bench.share import current
     from spf_bench.suite import get_suite
     from spf_bench.trainset.build import Build
     from spf_bench.trainset.grammars import for_suite
@@ -139,7 +140,7 @@ def build(
     if asked.check():
         out.print(f"built already  {escape(str(to))}", soft_wrap=True)
         return
-    with Bars(err) if share.main else nullcontext(Silent()) as progress:
+    with bars_of(share, err) as progress:
         figures = asked.execute(progress)
     if share.main:
         _report(to, spec.work, figures)

@@ -73,20 +73,27 @@ def check(names: Names = None, weights_dir: WeightsDir = None) -> None:
         raise typer.Exit(1)
 
 
-@weights.command("convert-mps")
-def convert_mps(
-    pickle: Annotated[Path, typer.Argument(help="The authors' MPS_overall_checkpoint.pth, a pickled network.")],
-    to: Annotated[Path, typer.Argument(help="The .safetensors file to write.")],
+@weights.command()
+def convert(
+    pickle: Annotated[Path, typer.Argument(help="A pickled network or checkpoint, or a model's folder with some.")],
+    to: Annotated[Path, typer.Argument(help="The .safetensors file, or the folder, to write; must be free.")],
 ) -> None:
-    """Turn the authors' pickled MPS into plain tensors, running none of the code it names.
+    """Turn pickled weights into safetensors, running none of the code they name.
 
-    Not needed after `weights fetch mps`, which gets a plain state dict of the same network. Whoever distrusts that
-    copy converts the original: classes are replaced by empty ones, and a pickle that asks for more is refused.
+    Classes are replaced by empty ones, and a pickle that asks for more is refused. A folder is copied with its
+    pickles converted.
+
+    - `spf-bench weights convert model.ckpt model.safetensors`
+    - `spf-bench weights convert MPS_overall_checkpoint.pth MPS_overall.safetensors` (the authors' own; `weights fetch
+      mps` gets a plain state dict of the same network)
     """
-    from spf_bench.weights.pickled import convert
+    from spf_bench.weights.convert import convert as converted
 
-    tensors, sha256 = convert(pickle, to)
-    out.print(f"written  {escape(str(to))}, {tensors} tensors, sha256 {sha256}", soft_wrap=True)
+    for path, tensors, sha256 in converted(pickle, to):
+        out.print(f"written  {escape(str(path))}, {tensors} tensors, sha256 {sha256}", soft_wrap=True)
+
+
+weights.command("convert-mps", hidden=True)(convert)
 
 
 def _rows(names: Sequence[str]) -> "list[Checkpoint]":

@@ -80,6 +80,15 @@ def _checkpoints() -> Iterator[Finding]:
             yield Finding(f"weights: {name}", State.blocks, f"{found.detail}{terms}", fix)
 
 
+def present_weights() -> Iterator[Finding]:
+    """Tell of each published checkpoint that is here whether it is the one that the numbers belong to."""
+    for name, row in weights.CHECKPOINTS.items():
+        found = weights.status(row)
+        if found.files:
+            fix = "" if found.usable else f"spf-bench weights fetch {name} --force"
+            yield Finding(f"weights: {name}", State.ok if found.usable else State.blocks, found.detail, fix)
+
+
 def _base(settings: Settings) -> Finding:
     try:
         return Finding("base model", State.ok, str(base_path(settings.base)))

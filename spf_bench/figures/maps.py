@@ -6,7 +6,9 @@ from spf_bench import overlays
 from spf_bench.errors import UserError, unknown
 from spf_bench.figures.ask import Ask
 from spf_bench.figures.pictures import Line, grid
+from spf_bench.figures.style import footnote
 from spf_bench.table.model import collect
+from spf_bench.table.notes import uncommitted
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -24,14 +26,16 @@ def control_map(ask: Ask) -> "Figure":
 
 def _sheet(ask: Ask, kind: str) -> "Figure":
     command = f"spf-bench show {kind} --triple 1"
-    found = {grid.triple: grid for entry in collect(ask.runs) for grid in overlays.find(entry.folder, kind)}
+    entries = collect(ask.runs)
+    found = {grid.triple: (grid, entry.record) for entry in entries for grid in overlays.find(entry.folder, kind)}
     if not found:
         raise UserError(f"no {kind} maps beside the runs in {ask.runs}", "they are kept when they are drawn", command)
     for name in ask.triples:
         if name not in found:
             raise unknown(f"triple with {kind} maps", name, found, f"spf-bench show {kind} --triple {name}")
     chosen = [found[name] for name in ask.triples or list(found)[:1]]
-    return grid([line for one in chosen for line in _lines(one)], widest=0.85)
+    drawn = grid([line for one, _ in chosen for line in _lines(one)], widest=0.85)
+    return footnote(drawn, uncommitted({record.method.title: record for _, record in chosen}))
 
 
 def _lines(one: overlays.Grid) -> list[Line]:

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 from spf_bench.errors import UserError
 from spf_bench.figures.ask import Ask, choose, source
 from spf_bench.figures.pictures import Line, grid, read
+from spf_bench.figures.style import footnote
 from spf_bench.report.source import Source
 from spf_bench.table import published
 from spf_bench.table.model import Row
+from spf_bench.table.notes import uncommitted
 from spf_bench.tracks import Place, Step, Track
 from spf_bench.triple import Triple, image
 
@@ -54,7 +56,7 @@ def sequence(ask: Ask) -> "Figure":
     for triple in chosen:
         asked = [steps[triple.origin, place] for place in Place if (triple.origin, place) in steps]
         lines += _sequence(found, asked)
-    return grid(lines)
+    return footnote(grid(lines), uncommitted({row.label: row.record for row in found.table.rows}))
 
 
 def _sequence(found: Source, asked: Sequence[Step]) -> list[Line]:
@@ -76,7 +78,7 @@ def _side_by_side(ask: Ask, found: Source, rows: list[Row], with_target: bool) -
     for number, triple in enumerate(choose(ask, found.triples)):
         cells = [read(_path(found, row, triple)) for row in rows]
         lines.append(Line(cells, triple.base, triple.target if with_target else "", () if number else heads))
-    return grid(lines)
+    return footnote(grid(lines), uncommitted({row.label: row.record for row in rows}))
 
 
 def _path(found: Source, row: Row, triple: Triple) -> Path:

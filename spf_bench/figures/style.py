@@ -1,8 +1,9 @@
 """What all figures share: paper-sized drawings without global state, written as PNG and PDF."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
 from spf_bench.errors import UserError
@@ -16,6 +17,8 @@ TONES = ("#2559c4", "#c8372d", "#1f8552", "#a8660a", "#7446b0", "#0a7f92", "#a83
 WIDTH = 7.0
 """Inches: the text width of a two-column paper."""
 DPI = 200
+NOTE = 150
+"""Letters in a line below a drawing."""
 SETTINGS: Any = {
     "font.size": 8,
     "axes.edgecolor": FAINT,
@@ -60,6 +63,14 @@ def canvas(height: float, width: float = WIDTH) -> "Figure":
     from matplotlib.figure import Figure
 
     return Figure(figsize=(width, height))
+
+
+def footnote(figure: "Figure", lines: Iterable[str]) -> "Figure":
+    """Write below a drawing what must be said beside it, and return it."""
+    text = "\n".join(part for line in lines for part in wrap(line, NOTE))
+    if text:
+        figure.text(0.0, -0.01, text, ha="left", va="top", fontsize=6, color=FAINT)
+    return figure
 
 
 def write(figure: "Figure", folder: Path, name: str) -> list[Path]:

@@ -1,14 +1,15 @@
 """Fig. 5: what supervision does to response and fidelity while a model trains, from traces of its checkpoints."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from math import nan
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from spf_bench.errors import UserError
 from spf_bench.figures.ask import Ask
 from spf_bench.figures.pictures import Line, read
-from spf_bench.figures.style import TONES, WIDTH, canvas
+from spf_bench.figures.style import TONES, WIDTH, canvas, footnote
 from spf_bench.report.curves import read_log
 
 if TYPE_CHECKING:
@@ -58,7 +59,16 @@ def supervision(ask: Ask) -> "Figure":
     axes.flat[0].legend(loc="best")
     if samples:
         _pictures(parts[1], samples)
-    return figure
+    return footnote(figure, _cautions(traces))
+
+
+def _cautions(traces: Sequence[Trace]) -> Iterator[str]:
+    """Yield which traces rest on some of the validation triples alone."""
+    counts = {trace.name: {(row.get("n"), row.get("of")) for row in trace.rows} for trace in traces}
+    for name, found in counts.items():
+        parts = sorted({f"{n} of {of}" for n, of in found if n is not None and of is not None and n < of})
+        if parts:
+            yield f"{name}: measured on {', '.join(parts)} validation triples"
 
 
 def _samples(trace: Trace, stage: str) -> Line:
@@ -88,7 +98,7 @@ def _pictures(part: Any, samples: Sequence[Line]) -> None:
 def _curve(axes: Any, trace: Trace, stage: str, key: str, tone: str) -> None:
     rows = [row for row in trace.rows if row["stage"] == stage and row.get(key) is not None]
     steps, values = [row["step"] for row in rows], [row[key] for row in rows]
-    halves = [row.get(f"{key}_half") or 0.0 for row in rows]
+    halves = [nan if (half := row.get(f"{key}_half")) is None else half for row in rows]
     low = [value - half for value, half in zip(values, halves, strict=True)]
     high = [value + half for value, half in zip(values, halves, strict=True)]
     axes.fill_between(steps, low, high, color=tone, alpha=0.15, linewidth=0)

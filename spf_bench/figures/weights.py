@@ -1,12 +1,13 @@
 """Fig. 13: FID over the weight of each loss, from ``sweep.json`` of ``spf-bench sweep``."""
 
 from collections.abc import Mapping
+from math import nan
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from spf_bench.errors import UserError
 from spf_bench.figures.ask import Ask
-from spf_bench.figures.style import FAINT, TONES, WIDTH, canvas
+from spf_bench.figures.style import FAINT, TONES, WIDTH, canvas, footnote
 from spf_bench.files.store import read_json
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ Scores = Mapping[str, Any]
 def sweep(ask: Ask) -> "Figure":
     """Draw FID with its interval over the values of each weight, the line without the control map beside it."""
     path = _file(ask)
-    scores = _scores(path)
+    scores, notes = _read(path)
     curves = {name: points for name in NAMES if (points := _points(scores, name))}
     if not curves:
         raise UserError(f"{path} has nothing to draw", "no weight in it has an FID", COMMAND)
@@ -34,6 +35,7 @@ def sweep(ask: Ask) -> "Figure":
         axes.set_xlabel(NAMES[name])
     figure.axes[0].set_ylabel("FID ↓")
     figure.tight_layout()
+    footnote(figure, notes)
     return figure
 
 
@@ -48,14 +50,14 @@ def _panel(axes: Any, points: list[tuple[float, float, float]], tone: str, level
 
 
 def _points(scores: Scores, name: str) -> list[tuple[float, float, float]]:
-    """Return (weight, FID, half its interval) of one weight from the smallest."""
+    """Return (weight, FID, half its interval or NaN) of one weight from the smallest."""
     points = []
     for key, found in scores.items():
         weight, _, value = key.partition("=")
         fid = found.get("fid") or {}
         if weight == name and value and fid.get("mean") is not None:
             known = fid.get("lo") is not None and fid.get("hi") is not None
-            points.append((float(value), fid["mean"], (fid["hi"] - fid["lo"]) / 2 if known else 0.0))
+            points.append((float(value), fid["mean"], (fid["hi"] - fid["lo"]) / 2 if known else nan))
     return sorted(points)
 
 
@@ -70,9 +72,10 @@ def _file(ask: Ask) -> Path:
     return found[0]
 
 
-def _scores(path: Path) -> Scores:
+def _read(path: Path) -> tuple[Scores, list[str]]:
+    """Return the scores of a sweep, and what must be said beside them."""
     try:
-        scores = read_json(path)["scores"]
-        return {str(key): dict(found) for key, found in scores.items()}
+        told = read_json(path)
+        return {str(key): dict(found) for key, found in told["scores"].items()}, list(map(str, told.get("notes", ())))
     except (OSError, KeyError, TypeError, ValueError, AttributeError) as error:
         raise UserError(f"{path} is no sweep", f"{type(error).__name__}: {error}", COMMAND) from error

@@ -4,23 +4,24 @@ import json
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from spf_bench.files.headers import safetensors_header
+
 MAGIC = b"PAR1"  # how every Parquet file begins and ends
 PARQUET_FOOTER = 4  # bytes before the end that say how long its footer is
 PNG_END = b"IEND\xaeB`\x82"  # the last part of every PNG, with its checksum
-HEADER = 8  # bytes that say how long a safetensors file's header is
 
 
 def whole(path: Path) -> bool:
     """Return whether a PNG, Parquet, safetensors or JSON file is there with all its bytes; others need only be there.
 
-    Of a PNG the checksums of its parts are verified, of Parquet and safetensors the length alone.
+    Of a PNG the checksums of its parts are verified, of safetensors the header, of Parquet the length alone.
     """
     if not path.is_file():
         return False
     look = LOOKS.get(path.suffix)
     try:
         return look is None or look(path)
-    except (OSError, ValueError, SyntaxError, KeyError, TypeError):
+    except Exception:  # every reader has errors of its own for what is not whole
         return False
 
 
@@ -52,13 +53,8 @@ def _parquet(path: Path) -> bool:
 
 
 def _safetensors(path: Path) -> bool:
-    with path.open("rb") as file:
-        length = int.from_bytes(file.read(HEADER), "little")
-        if HEADER + length > path.stat().st_size:
-            return False
-        header = json.loads(file.read(length))
-    ends = [facts["data_offsets"][1] for name, facts in header.items() if name != "__metadata__"]
-    return path.stat().st_size == HEADER + length + max(ends, default=0)
+    safetensors_header(path)
+    return True
 
 
 def _json(path: Path) -> bool:

@@ -62,18 +62,24 @@ class Holder:
 
 
 @contextmanager
-def hold(folder: Path, say: Callable[[str], None] = lambda text: None, patience: float | None = None) -> Iterator[None]:
+def hold(
+    folder: Path,
+    say: Callable[[str], None] = lambda text: None,
+    patience: float | None = None,
+    each: bool = False,
+) -> Iterator[None]:
     """Hold ``folder`` for the block; of processes that were launched together, the first holds it for all.
 
     Args:
         folder: Made if it is not there.
         say: Told who is waited for, and whose place was taken.
         patience: Seconds to wait for whoever holds it; None waits as long as that works.
+        each: Of processes that were launched together, one at a time.
 
     Raises:
         UserError: Somebody holds it longer than one has patience, or it cannot be written.
     """
-    if os.environ.get("RANK", "0") != "0":
+    if not each and os.environ.get("RANK", "0") != "0":
         yield
         return
     handle = _acquire(folder, say, patience)

@@ -54,6 +54,15 @@ def inside(folder: Path, name: str) -> Path | None:
         return None
 
 
+def existing(name: str) -> Path | None:
+    """Return the file or folder that a user means; None where there is none, and none can be of that name."""
+    try:
+        path = Path(name).expanduser()
+        return path if name and path.exists() else None
+    except (OSError, ValueError, RuntimeError):  # a name too long, with a NUL, or of nobody's home
+        return None
+
+
 def triple_faults(data: object) -> Iterator[tuple[str, str]]:
     """Yield every field of a triple's JSON that does not fit, with the reason."""
     if not isinstance(data, Mapping):

@@ -41,7 +41,8 @@ def explain(error: BaseException, path: Path | None = None) -> UserError | None:
         return None
     why, fix = told
     where = path or getattr(error, "filename", None)
-    return UserError(f"cannot write {where}" if where else "cannot write", why, fix)
+    verb = "use" if _number(error) == errno.ENAMETOOLONG else "write"  # which reading, too, ends in
+    return UserError(f"cannot {verb} {where}" if where else f"cannot {verb}", why, fix)
 
 
 def _number(error: BaseException) -> int:

@@ -116,9 +116,13 @@ def write_json(path: Path, data: Any) -> None:
     write_text(path, json.dumps(plain, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
-def read_json(path: Path) -> Any:
-    """Read a JSON file."""
-    return json.loads(path.read_text(encoding="utf-8"))
+def read_json(path: Path, finite: bool = False) -> Any:
+    """Read a JSON file; where all numbers must be ``finite``, raises ValueError at NaN and infinities."""
+    return json.loads(path.read_text(encoding="utf-8"), parse_constant=_no_number if finite else None)
+
+
+def _no_number(word: str) -> None:
+    raise ValueError(f"{word} is no number of JSON")
 
 
 def write_png(path: Path, image: "np.ndarray") -> None:

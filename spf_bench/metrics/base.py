@@ -1,6 +1,6 @@
 """What a metric is: facts as class attributes, and one function from a batch or a set to numbers.
 
-A metric never loops over a test set, reads files or picks a device; `spf_bench.scoring.one_pass` does. A score that
+A metric never loops over a test set, reads files or picks a device; `spf_bench.scoring.one_batch` does. A score that
 cannot be measured is NaN, and the metric says beforehand what its NaN means.
 """
 

@@ -1,16 +1,14 @@
 """Published weight files: read without running anything in them, checked name by name, identified by content."""
 
-import pickle
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from spf_bench.errors import Problem, UserError
+from spf_bench.errors import Problem, UserError, explained
 from spf_bench.files.store import digest, file_sha256
 
 State = dict[str, Tensor]
@@ -30,10 +28,8 @@ def read_state(path: Path, key: str | None = None) -> State:
     """
     if not path.is_file():
         raise UserError(f"{path.name} is missing", f"no such file: {path}", FETCH)
-    try:
+    with explained(f"{path} cannot be read", CHECK):
         content = load_file(path) if path.suffix == ".safetensors" else torch.load(path, "cpu", weights_only=True)
-    except (OSError, EOFError, RuntimeError, ValueError, pickle.UnpicklingError, SafetensorError) as error:
-        raise UserError(f"{path} cannot be read", _first_line(error), CHECK) from error
     state = content.get(key) if key is not None and isinstance(content, Mapping) else content
     if not isinstance(state, Mapping) or not all(isinstance(value, Tensor) for value in state.values()):
         raise UserError(f"{path} holds no state dict", f"found {_kind(state)}", CHECK)
@@ -78,10 +74,6 @@ def fingerprint(path: Path, *facts: Any, sha256: str | None = None) -> str:
 def _list(names: Sequence[str]) -> str:
     more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
     return ", ".join(names[:SHOWN]) + more
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]
 
 
 def _kind(state: Any) -> str:

@@ -67,7 +67,9 @@ CLIP_224 = Preprocess(224, (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.2
 
 
 class ClipEncoder:
-    """A CLIP that looks at images and reads texts; unit vectors, each text read once.
+    """A CLIP that looks at images and reads texts; unit vectors.
+
+    What it makes of a text depends, in the last bit, on those read with it: on nothing that it was asked before.
 
     Args:
         name: Unique among the encoders of a suite.
@@ -85,7 +87,6 @@ class ClipEncoder:
         self.name, self.digest = name, digest
         self.model, self.tokenizer, self.preprocess = model.eval(), tokenizer, preprocess
         self.device = model.device
-        self._texts: dict[str, Tensor] = {}
 
     @classmethod
     def from_pretrained(
@@ -107,12 +108,10 @@ class ClipEncoder:
     @torch.inference_mode()
     def texts(self, texts: Sequence[str]) -> Tensor:
         """Texts -> unit vectors [B, D]."""
-        new = [text for text in dict.fromkeys(texts) if text not in self._texts]
-        if new:
-            read = self.model.text_model(input_ids=tokenize(self.tokenizer, new).to(self.device))
-            vectors = normalize(self.model.text_projection(read.pooler_output).float(), dim=-1)
-            self._texts.update(zip(new, vectors, strict=True))
-        return torch.stack([self._texts[text] for text in texts])
+        distinct = list(dict.fromkeys(texts))
+        read = self.model.text_model(input_ids=tokenize(self.tokenizer, distinct).to(self.device))
+        vectors = normalize(self.model.text_projection(read.pooler_output).float(), dim=-1)
+        return vectors[[distinct.index(text) for text in texts]]
 
 
 def tokenize(tokenizer: CLIPTokenizerFast, texts: Sequence[str]) -> Tensor:

@@ -17,6 +17,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from spf_bench.errors import UserError
+from spf_bench.files.locks import hold
 from spf_bench.files.store import code_sha256, digest, write_atomic
 from spf_bench.metrics.row_files import RowFiles
 
@@ -89,13 +90,18 @@ class FeatureStore:
             self._grown.update(() if isinstance(encoder, Bulky) else (self._path(encoder),))
 
     def save(self) -> None:
-        """Write what was added, each file in one step."""
-        for path in sorted(self._grown):
-            beside = _read(path) if path.is_file() else {}  # what another process has added since
-            known = {**beside, **self._known[path]}
-            tensors = {f"{name}.{key}": value for name, outputs in known.items() for key, value in outputs.items()}
-            write_atomic(path, lambda part, tensors=tensors: save_file(tensors, part))  # type: ignore[misc]
-        self._grown.clear()
+        """Write what was added, each file in one step; of processes that save at once, none loses another's rows."""
+        if self._grown:
+            with hold(self.folder, each=True):
+                for path in sorted(self._grown):
+                    self._write(path)
+            self._grown.clear()
+
+    def _write(self, path: Path) -> None:
+        beside = _read(path) if path.is_file() else {}  # what another process has added since
+        known = {**beside, **self._known[path]}
+        tensors = {f"{name}.{key}": value for name, outputs in known.items() for key, value in outputs.items()}
+        write_atomic(path, lambda part: save_file(tensors, part))
 
     def _path(self, encoder: Encoder) -> Path:
         return self.folder / f"{encoder.name}-{digest([encoder.digest, _code(encoder)])}.safetensors"

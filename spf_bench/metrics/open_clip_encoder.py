@@ -18,7 +18,9 @@ from spf_bench.metrics.features import Image, Outputs
 
 
 class OpenClipEncoder:
-    """An OpenCLIP that looks at images and reads texts; unit vectors, each text read once.
+    """An OpenCLIP that looks at images and reads texts; unit vectors.
+
+    What it makes of a text depends, in the last bit, on those read with it: on nothing that it was asked before.
 
     Args:
         name: Unique among the encoders of a suite.
@@ -43,7 +45,6 @@ class OpenClipEncoder:
         self.tokenize, self.preprocess = tokenize, preprocess
         first = next(model.parameters())
         self.device, self.dtype = first.device, first.dtype
-        self._texts: dict[str, Tensor] = {}
 
     @classmethod
     def from_weights(
@@ -84,11 +85,9 @@ class OpenClipEncoder:
     @torch.inference_mode()
     def texts(self, texts: Sequence[str]) -> Tensor:
         """Texts -> unit vectors [B, D]."""
-        new = [text for text in dict.fromkeys(texts) if text not in self._texts]
-        if new:
-            vectors = self.model.encode_text(self._ids(new).to(self.device))
-            self._texts.update(zip(new, nn.functional.normalize(vectors.float(), dim=-1), strict=True))
-        return torch.stack([self._texts[text] for text in texts])
+        distinct = list(dict.fromkeys(texts))
+        vectors = nn.functional.normalize(self.model.encode_text(self._ids(distinct).to(self.device)).float(), dim=-1)
+        return vectors[[distinct.index(text) for text in texts]]
 
     def _ids(self, texts: list[str]) -> Tensor:
         ids = self.tokenize(texts)

@@ -12,7 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from PIL import Image as PILImage
+from torch import Tensor
 
+from spf_bench.memory import Halving
 from spf_bench.metrics.base import Batch, Metric
 from spf_bench.metrics.features import Features, FeatureStore, Image, pair
 from spf_bench.triple import Triple
@@ -38,6 +40,7 @@ def anchors(
     originals: Sequence[Image],
     others: Sequence[Image] | None = None,
     store: FeatureStore | None = None,
+    halving: Halving | None = None,
 ) -> Anchors:
     """Measure the anchors of a pairwise metric on some originals.
 
@@ -47,10 +50,20 @@ def anchors(
         originals: RGB [H, W, 3] uint8.
         others: For each original the same text under another seed; None leaves the floor out.
         store: Features of originals that are known.
+        halving: Computes in parts what does not fit the device.
     """
-    low = None if others is None else _mean(metric, triples, pair(originals, others, store))
-    high = _mean(metric, triples, pair(originals, [after_jpeg(image) for image in originals], store))
-    return Anchors(low, high, len(originals))
+
+    def mean(others: Sequence[Image]) -> float | None:
+        def values(rows: Sequence[int]) -> Tensor:
+            sides = pair([originals[i] for i in rows], [others[i] for i in rows], store)
+            return _values(metric, [triples[i] for i in rows], sides)
+
+        found = (halving or Halving()).joined("anchors", range(len(originals)), values)
+        known = found[found.isfinite()]
+        return float(known.mean()) if len(known) else None
+
+    low = None if others is None else mean(others)
+    return Anchors(low, mean([after_jpeg(image) for image in originals]), len(originals))
 
 
 def after_jpeg(image: Image, quality: int = QUALITY) -> Image:
@@ -61,7 +74,5 @@ def after_jpeg(image: Image, quality: int = QUALITY) -> Image:
 
 
 @torch.inference_mode()
-def _mean(metric: Metric, triples: Sequence[Triple], sides: tuple[Features, Features]) -> float | None:
-    values = metric.score(Batch(triples, *sides))[metric.key].double()
-    known = values[values.isfinite()]
-    return float(known.mean()) if len(known) else None
+def _values(metric: Metric, triples: Sequence[Triple], sides: tuple[Features, Features]) -> Tensor:
+    return metric.score(Batch(triples, *sides))[metric.key].double()

@@ -12,7 +12,7 @@ from diffusers import DDIMScheduler, DPMSolverMultistepScheduler, StableDiffusio
 from torch import Tensor
 from torch.backends import cudnn
 
-from spf_bench.errors import UserError, unknown
+from spf_bench.errors import UserError, explained, unknown
 from spf_bench.models.base_model import load_pipeline
 from spf_bench.models.checkpoint import refuse_foreign
 from spf_bench.suite import Sampling
@@ -75,7 +75,9 @@ class Backbone:
             UserError: The folder holds no UNet, or one of another base model.
         """
         refuse_foreign(folder, self.original_unet.config)
-        self.pipe.unet = self._ready(UNet2DConditionModel.from_pretrained(folder))
+        with explained(f"cannot load the UNet {folder}", "copy it again, or train it again"):
+            unet = UNet2DConditionModel.from_pretrained(folder, use_safetensors=True, local_files_only=True)
+        self.pipe.unet = self._ready(unet)
 
     def restore(self) -> None:
         """Put the original UNet back."""

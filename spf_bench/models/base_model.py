@@ -8,7 +8,8 @@ from diffusers import StableDiffusionPipeline
 from safetensors import safe_open
 from transformers import CLIPTokenizer
 
-from spf_bench.errors import UserError
+from spf_bench.errors import UserError, explained
+from spf_bench.files.pickles import allowed, is_pickle, refuse_pickles
 
 SD15 = Path(__file__).parents[1] / "configs" / "sd15"
 INDEX = "model_index.json"
@@ -28,23 +29,21 @@ def load_pipeline(path: Path, layout: Path = SD15) -> Any:
         layout: Folder of the configs that a single file goes with, and of its tokenizer where that is not CLIP's.
 
     Raises:
-        UserError: It is no such model, or is incomplete.
+        UserError: It is no such model, is incomplete, or a pickle that the user did not allow.
     """
     load = _load_file if path.is_file() else _load_folder
-    try:
+    with explained(f"cannot load the base model {path}", "fetch or save it again"):
         return load(path, layout)
-    except UserError:
-        raise
-    except Exception as error:  # each library it goes through has kinds of its own for a broken file
-        why = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise UserError(f"cannot load the base model {path}", why, "fetch or save it again") from error
 
 
 def _load_folder(path: Path, layout: Path) -> Any:
     _refuse_other_families(path)
+    refuse_pickles(path)
     kind = "fp16" if not _plain(path / "unet") else None
-    # where a part has no .safetensors, diffusers reads its pickle as tensors alone
-    return StableDiffusionPipeline.from_pretrained(path, local_files_only=True, variant=kind, **UNGUARDED)
+    safe = None if allowed() else True  # a pickle that the user allows is read as tensors alone
+    return StableDiffusionPipeline.from_pretrained(
+        path, local_files_only=True, variant=kind, use_safetensors=safe, **UNGUARDED
+    )
 
 
 def _refuse_other_families(path: Path) -> None:
@@ -62,16 +61,24 @@ def _plain(unet: Path) -> bool:
 
 
 def _load_file(path: Path, layout: Path) -> Any:
-    if path.suffix != ".safetensors":
-        raise UserError(f"cannot load the base model {path}", "another file than .safetensors can run code", OTHER)
-    with safe_open(path, framework="pt") as file:
-        said = (file.metadata() or {}).get(PREDICTION, "").lower()
+    refuse_pickles(path)
+    if path.suffix != ".safetensors" and not is_pickle(path):
+        raise UserError(f"cannot load the base model {path}", "it is no .safetensors file", OTHER)
+    said = _said(path)
     pipe = StableDiffusionPipeline.from_single_file(
         str(path), config=str(layout), local_files_only=True, tokenizer=_tokenizer(layout), **UNGUARDED
     )
     if said in V_PREDICTION:
         pipe.scheduler = type(pipe.scheduler).from_config(pipe.scheduler.config, prediction_type="v_prediction")
     return pipe
+
+
+def _said(path: Path) -> str:
+    """Return what a file's metadata says it predicts; a pickle has none."""
+    if is_pickle(path):
+        return ""
+    with safe_open(path, framework="pt") as file:
+        return str((file.metadata() or {}).get(PREDICTION, "")).lower()
 
 
 def _tokenizer(layout: Path) -> Any:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from spf_bench.errors import Problem, UserError
+from spf_bench.errors import Problem, UserError, explained
 from spf_bench.files.store import read_json
 
 CONFIG = "config.json"
@@ -35,7 +35,8 @@ def refuse_foreign(folder: Path, original: Mapping[str, Any]) -> None:
     if not (folder / CONFIG).is_file():
         why = f"it has no {CONFIG}: a checkpoint of another method, or one that was never finished"
         raise UserError(f"{folder} holds no UNet", why, "give the checkpoint of this method, or train it again")
-    found = read_json(folder / CONFIG)
+    with explained(f"{folder / CONFIG} cannot be read", "copy it again, or train it again"):
+        found = dict(read_json(folder / CONFIG))
     different = [name for name in SHAPE if _plain(found.get(name)) != _plain(original.get(name))]
     if different:
         problems = [Problem(name, f"{found.get(name)}, not {original.get(name)}", "") for name in different]

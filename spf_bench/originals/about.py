@@ -1,17 +1,21 @@
 """What original portraits were made of: the facts that decide their pixels, and how they were asked for."""
 
+import shutil
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from spf_bench.environment import Environment
 from spf_bench.errors import Problem, UserError
 from spf_bench.files.store import code_sha256, folder_sha256, read_json, write_json
+from spf_bench.memory import noted
 from spf_bench.suite import Sampling
 from spf_bench.testset import TestSet
 
 BUILD = "build.json"
+HALVED = ".halved"
+"""Where processes note that batches did not fit the device, until ``build.json`` has it."""
 SCHEMA = 1
 SAMPLING_CODE = (
     "spf_bench.models.backbone",
@@ -51,6 +55,8 @@ class About:
     """Code, packages and machine of the process that began."""
     schema: int = SCHEMA
     """Version of this layout."""
+    halved: int | None = None
+    """The most images that were sampled at once after the device's memory did not hold a batch; None: it did."""
 
     @property
     def sampling(self) -> Sampling:
@@ -84,6 +90,15 @@ def begin(folder: Path, about: About) -> None:
     problems = list(differences(known.origin, about.origin))
     if problems:
         raise UserError(f"{folder} holds other originals", "", "choose another folder", problems)
+
+
+def note_halved(folder: Path) -> None:
+    """Take what the processes at work in a folder noted of halved batches into its ``build.json``."""
+    about, sizes = About.load(folder), list(noted(folder / HALVED).values())
+    if about is not None and sizes:
+        known = sizes if about.halved is None else [*sizes, about.halved]
+        replace(about, halved=min(known)).save(folder)
+    shutil.rmtree(folder / HALVED, ignore_errors=True)
 
 
 def discard(folder: Path) -> None:

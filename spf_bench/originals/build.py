@@ -13,10 +13,10 @@ from spf_bench.originals.about import BUILD, About, begin, origin
 from spf_bench.originals.built import IMAGES, built
 from spf_bench.originals.make import make_originals
 from spf_bench.originals.manifest import MANIFEST
-from spf_bench.originals.share import Share
 from spf_bench.progress import Progress
 from spf_bench.run.generate import BATCH
 from spf_bench.run.preflight import too_long
+from spf_bench.share import Share
 from spf_bench.suite import Suite
 from spf_bench.testset import SUMS, TRIPLES, TestSet
 
@@ -95,17 +95,19 @@ class Build:
 
     def execute(self, progress: Progress) -> bool:
         """Make what is not there yet, and say whether every image asked for is."""
+        self.share.wait()  # all have checked before anybody changes what there is to see
         backbone = Backbone.from_folder(self.pipeline, self.suite.sampling, self.share.device or self.device)
-        if self.share.main:  # only now: a model that cannot be loaded leaves no folder behind
-            self._copy_captions()
-            self.folder.mkdir(parents=True, exist_ok=True)
-            begin(self.folder, self.about)
-        self.share.wait()
+        self.share.once(self._begin)  # only now: a model that cannot be loaded leaves no folder behind
         n = len(self.testset.head(self.limit))
         whole = make_originals(backbone, self.testset, n, self.folder, progress, self.batch, self.share) is not None
         if whole and self.share.main and self.to is not None:
             seal(self.to)
         return whole
+
+    def _begin(self) -> None:
+        self._copy_captions()
+        self.folder.mkdir(parents=True, exist_ok=True)
+        begin(self.folder, self.about)
 
     def _copy_captions(self) -> None:
         """Copy the captions' own files, byte for byte; the checksums come last."""

@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING
 
 from spf_bench.errors import Problem, UserError
 from spf_bench.files.store import clear_parts, copy_file, digest, file_sha256, write_png
+from spf_bench.memory import Halving
 from spf_bench.models.backbone import Backbone
+from spf_bench.originals.about import HALVED, note_halved
 from spf_bench.originals.manifest import Manifest
-from spf_bench.originals.share import Share
 from spf_bench.progress import Progress
 from spf_bench.run.generate import BATCH, batches, noise
+from spf_bench.share import ALONE, Share
 from spf_bench.testset import TestSet
 from spf_bench.triple import Triple, image
 
@@ -25,7 +27,7 @@ def make_originals(
     folder: Path,
     progress: Progress,
     batch: int = BATCH,
-    share: Share | None = None,
+    share: Share = ALONE,
 ) -> str | None:
     """Make the originals of the first ``n`` triples in ``folder``, and return their hash.
 
@@ -33,12 +35,11 @@ def make_originals(
     was first made under, nor on what was there, nor on who else makes some.
 
     Returns:
-        One SHA-256 over the images; None while other shards' are not there yet, and for all but the main process.
+        One SHA-256 over the images, in every process; None while other shards' are not there yet.
 
     Raises:
         UserError: A shipped original is not the one the test set was frozen with, or not as large as the model's.
     """
-    share = share or Share()
     triples = testset.triples[: -(-n // batch) * batch]
     folder.mkdir(parents=True, exist_ok=True)
     if share.main:
@@ -50,10 +51,13 @@ def make_originals(
     parts = share.of_processes([part for part in parts if any(triple.id not in sound for triple in part)])
     _make(backbone, testset, parts, sound, manifest, progress)
     share.wait()
-    if not share.main:
-        return None  # the main process speaks for all
-    whole = manifest.close([triple.id for triple in testset.triples], [triple.id for triple in triples])
-    return digest(sorted((t.id, manifest.sums[t.id]) for t in testset.triples[:n]), length=64) if whole else None
+
+    def close() -> str | None:
+        note_halved(folder)
+        whole = manifest.close([triple.id for triple in testset.triples], [triple.id for triple in triples])
+        return digest(sorted((t.id, manifest.sums[t.id]) for t in testset.triples[:n]), length=64) if whole else None
+
+    return share.once(close)
 
 
 def _make(
@@ -67,9 +71,9 @@ def _make(
     """Fill the gaps of some batches."""
     absent = [[triple for triple in part if triple.id not in sound] for part in parts]
     _refuse_unfit(backbone, testset, [triple for gaps in absent for triple in gaps])
-    task = progress.task("originals", sum(map(len, absent)))
+    task, halving = progress.task("originals", sum(map(len, absent))), Halving(manifest.folder / HALVED, progress.note)
     for part, gaps in zip(parts, absent, strict=True):
-        images = render(backbone, part) if any(triple.original is None for triple in gaps) else {}
+        images = render(backbone, part, halving) if any(triple.original is None for triple in gaps) else {}
         for triple in gaps:
             path = image(manifest.folder, triple)
             if triple.original is None:
@@ -80,9 +84,11 @@ def _make(
         task.advance(len(gaps))
 
 
-def render(backbone: Backbone, part: Sequence[Triple]) -> "dict[str, np.ndarray]":
+def render(backbone: Backbone, part: Sequence[Triple], halving: Halving) -> "dict[str, np.ndarray]":
     """Return the original portraits [H, W, 3] uint8 of one batch, by id."""
-    images = backbone.render(backbone.encode([triple.base for triple in part]), noise(backbone, part))
+    images = halving.joined(
+        "originals", part, lambda some: backbone.render(backbone.encode([t.base for t in some]), noise(backbone, some))
+    )
     return {triple.id: picture.numpy() for triple, picture in zip(part, images, strict=True)}
 
 

@@ -10,10 +10,19 @@ from spf_bench.originals.built import built
 from spf_bench.originals.make import make_originals
 from spf_bench.originals.manifest import Manifest
 from spf_bench.progress import Progress
+from spf_bench.share import ALONE, Share
 from spf_bench.testset import TestSet
 
 
-def of_run(backbone: Backbone, testset: TestSet, n: int, about: About, folder: Path, progress: Progress) -> str:
+def of_run(
+    backbone: Backbone,
+    testset: TestSet,
+    n: int,
+    about: About,
+    folder: Path,
+    progress: Progress,
+    share: Share = ALONE,
+) -> str:
     """See to the originals of a run's first ``n`` triples, and return their hash.
 
     Those of a built test set are verified, never made; those in the runs' cache are made where they are not there.
@@ -22,10 +31,14 @@ def of_run(backbone: Backbone, testset: TestSet, n: int, about: About, folder: P
         UserError: A built test set's originals are not all as they were built.
     """
     if folder != built(testset):
-        begin(folder, about)
-        found = make_originals(backbone, testset, n, folder, progress, about.origin["batch"])
+        share.once(lambda: begin(folder, about))
+        found = make_originals(backbone, testset, n, folder, progress, about.origin["batch"], share)
         assert found is not None  # without shards nothing is left to others
         return found
+    return share.once(lambda: _verified(testset, n, folder))
+
+
+def _verified(testset: TestSet, n: int, folder: Path) -> str:
     manifest = Manifest(folder)
     states = {triple.id: manifest.state(triple) for triple in testset.triples[:n]}
     problems = [Problem(f"{key}.png", state, "") for key, state in states.items() if state is not None]

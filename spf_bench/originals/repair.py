@@ -8,6 +8,7 @@ from tempfile import TemporaryDirectory
 from spf_bench import testset as testsets
 from spf_bench.errors import Problem, UserError
 from spf_bench.files.store import copy_file, file_sha256, folder_sha256, write_png
+from spf_bench.memory import Halving
 from spf_bench.models.backbone import Backbone
 from spf_bench.originals.about import About, differences
 from spf_bench.originals.build import caption_files, seal
@@ -99,7 +100,7 @@ class Repair:
         """Put images of one batch in place where they are the lost ones, and return the others."""
         assert self.place.images is not None
         sums, other = Manifest(self.place.images).sums, []
-        images = render(backbone, part) if any(triple.original is None for triple in lost) else {}
+        images = render(backbone, part, Halving()) if any(triple.original is None for triple in lost) else {}
         with TemporaryDirectory() as folder:
             for triple in lost:
                 path = image(Path(folder), triple)

@@ -8,6 +8,7 @@ from spf_bench.record import Column, Score
 from spf_bench.report.axes import Axis
 from spf_bench.table.formats import Interval, heading, number, spread
 from spf_bench.table.model import Row, Table, part_label
+from spf_bench.table.notes import told_missing
 
 GLYPH = 56.0
 """Width of an interval's glyph in the drawing's units."""
@@ -95,7 +96,7 @@ def _cell(row: Row, column: Column, scale: Axis) -> Shown:
     score, text = cell.score, number(cell.score.mean, column)
     between = spread(score, column, Interval.range)
     told = f"{row.label}, {column.title} {text}" + (f", 95 % interval {between}" if between else "")
-    told += f", n = {score.n}" + (f", {score.missing} missing" if score.missing else "")
+    told += f", n = {told_missing(score) or score.n}"
     half = spread(score, column, Interval.half)
     return Shown(text, score.mean, half, told, cell.best, cell.second, cell.partial, _glyph(score, scale))
 

@@ -68,9 +68,12 @@ def _pair(a: Column, b: Column, scores: Mapping[str, Array], ids: Sequence[str])
 
 
 def _clarity(scores: Array) -> Array:
-    """Return how far apart the methods are [T], in standard deviations: of equal ranks the clearest come first."""
+    """Return how far apart the methods are [T], in standard deviations: of equal ranks the clearest come first.
+
+    NaN where a score is missing.
+    """
     deviation: Any = np.nanstd(scores) or 1.0
-    return (np.nan_to_num(scores).max(1) - np.nan_to_num(scores).min(1)) / deviation
+    return (scores.max(1) - scores.min(1)) / deviation
 
 
 def _scores(frames: Sequence["pd.DataFrame"], column: Column, ids: Sequence[str]) -> Array:

@@ -13,6 +13,7 @@ from spf_bench.report.front import pareto, stairs
 from spf_bench.report.labels import Box, Label, place
 from spf_bench.table.formats import number
 from spf_bench.table.model import Row, Table
+from spf_bench.table.notes import told_missing
 
 WIDTH, HEIGHT = 760, 460
 FRAME = Box(64, 18, WIDTH - 16, HEIGHT - 52)
@@ -128,7 +129,12 @@ def _box(line: tuple[float, float, float, float]) -> Box:
 
 
 def _told(row: Row, x: Column, y: Column) -> str:
-    return f"{row.label}: {x.title} {number(_mean(row, x), x)}, {y.title} {number(_mean(row, y), y)}"
+    return f"{row.label}: {_number(row, x)}, {_number(row, y)}"
+
+
+def _number(row: Row, column: Column) -> str:
+    missing = told_missing(row.cells[column.key].score)
+    return f"{column.title} {number(_mean(row, column), column)}" + (f" (on {missing})" if missing else "")
 
 
 def _known(row: Row, column: Column) -> bool:
@@ -136,7 +142,9 @@ def _known(row: Row, column: Column) -> bool:
 
 
 def _mean(row: Row, column: Column) -> float:
-    return row.cells[column.key].score.mean or 0.0
+    mean = row.cells[column.key].score.mean
+    assert mean is not None  # what was not measured has no mark
+    return mean
 
 
 def _sign(column: Column) -> int:

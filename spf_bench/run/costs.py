@@ -1,13 +1,15 @@
-"""What stages cost: seconds, and the most memory in use at once."""
+"""What stages cost: seconds, the most memory in use at once, and whether batches had to be halved for it."""
 
 import resource
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from spf_bench.files.store import read_json, write_json
+from spf_bench.memory import FOLDER, Halving
+from spf_bench.share import ALONE, Share
 
 FILE = "costs.json"
 MIB = 2**20
@@ -60,12 +62,18 @@ class Meter:
     """By stage."""
     memory: dict[str, float] = field(default_factory=dict)
     """By stage, in MiB."""
+    share: Share = ALONE
+    """Of processes that were launched together, the main one's costs count."""
 
     @classmethod
-    def of(cls, folder: Path, device: str) -> "Meter":
+    def of(cls, folder: Path, device: str, share: Share = ALONE) -> "Meter":
         """Return a meter that goes on from what earlier, interrupted attempts cost."""
-        known = read_json(folder / FILE) if (folder / FILE).is_file() else {}
-        return cls(folder, device, known.get("seconds", {}), known.get("memory", {}))
+        known = read_json(folder / FILE) if share.main and (folder / FILE).is_file() else {}
+        return cls(folder, device, known.get("seconds", {}), known.get("memory", {}), share)
+
+    def halving(self, say: Callable[[str], None]) -> Halving:
+        """Return what computes the run's batches, halved where they do not fit; every process notes it here."""
+        return Halving(self.folder / FOLDER, say)
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
@@ -77,7 +85,8 @@ class Meter:
             finally:
                 self.seconds[name] = self.seconds.get(name, 0.0) + time.monotonic() - start
                 self.memory[name] = max(self.memory.get(name, 0.0), peak.so_far())
-                write_json(self.folder / FILE, {"seconds": self.seconds, "memory": self.memory})
+                if self.share.main:
+                    write_json(self.folder / FILE, {"seconds": self.seconds, "memory": self.memory})
 
 
 def _cuda() -> float:

@@ -1,10 +1,11 @@
 """Paired sampling: customised portraits from complete texts, on the noise that their originals were made from.
 
 Batches are cut from the whole list of triples, never from what is missing: a run that was interrupted and
-repeated samples in the same company, and so makes the same pixels, as one that was not.
+repeated samples in the same company, and so makes the same pixels, as one that was not. Processes that were launched
+together take turns in the batches.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import torch
@@ -12,9 +13,11 @@ from torch import Tensor
 
 from spf_bench.errors import UserError
 from spf_bench.files.store import copy_file, digest, file_sha256, write_png
+from spf_bench.memory import Halving
 from spf_bench.method import Method
 from spf_bench.models.backbone import Backbone
-from spf_bench.progress import Progress
+from spf_bench.progress import Progress, Task
+from spf_bench.share import ALONE, Share
 from spf_bench.triple import Triple, image, original
 
 BATCH = 32
@@ -29,22 +32,28 @@ def generate(
     folder: Path,
     progress: Progress,
     batch: int = BATCH,
+    share: Share = ALONE,
+    halving: Halving | None = None,
 ) -> None:
-    """Make the method's portrait of every triple in ``folder``, leaving those alone that are there."""
-    if all(image(folder, triple).is_file() for triple in triples):
-        return
-    if method.reference:
-        for triple in triples:
+    """Make the method's portrait of every triple in ``folder``, leaving those alone that are there.
+
+    Returns once every process of ``share`` has made its part.
+    """
+    missing = {triple.id for triple in triples if not image(folder, triple).is_file()}
+    share.wait()  # all have looked before anybody changes what there is to see
+    parts = share.of_processes([part for part in batches(triples, batch) if any(t.id in missing for t in part)])
+    if parts and method.reference:
+        for triple in (triple for part in parts for triple in part if triple.id in missing):
             copy_file(original(originals, triple), image(folder, triple))
-        return
-    method.load(backbone, checkpoint)
-    try:
-        _fill(
-            method.title, triples, folder,
-            lambda part: method.sample(backbone, part, noise(backbone, part)), progress, batch,
-        )  # fmt: skip
-    finally:
-        method.unload(backbone)
+    elif parts:
+        own = [triple.id for part in parts for triple in part if triple.id in missing]
+        task = progress.task(method.title, len(triples) - len(missing) + len(own), len(triples) - len(missing))
+        method.load(backbone, checkpoint)
+        try:
+            _fill(method, backbone, parts, missing, folder, task, halving or Halving())
+        finally:
+            method.unload(backbone)
+    share.wait()
 
 
 def images_sha256(folder: Path, triples: Sequence[Triple]) -> str:
@@ -53,23 +62,25 @@ def images_sha256(folder: Path, triples: Sequence[Triple]) -> str:
 
 
 def _fill(
-    title: str,
-    triples: Sequence[Triple],
+    method: Method,
+    backbone: Backbone,
+    parts: Sequence[Sequence[Triple]],
+    missing: set[str],
     folder: Path,
-    sample: Callable[[Sequence[Triple]], Tensor],
-    progress: Progress,
-    batch: int,
+    task: Task,
+    halving: Halving,
 ) -> None:
-    missing = {triple.id for triple in triples if not image(folder, triple).is_file()}
-    task = progress.task(title, len(triples), len(triples) - len(missing))
-    for part in batches(triples, batch):
-        absent = [triple for triple in part if triple.id in missing]
-        if not absent:
-            continue
-        images = dict(zip((triple.id for triple in part), _checked(sample(part), len(part)), strict=True))
-        for triple in absent:
+    """Sample some batches, and keep what is missing of them."""
+
+    def sample(part: Sequence[Triple]) -> Tensor:
+        return _checked(method.sample(backbone, part, noise(backbone, part)), len(part))
+
+    for part in parts:
+        images = dict(zip((triple.id for triple in part), halving.joined("generate", part, sample), strict=True))
+        gaps = [triple for triple in part if triple.id in missing]
+        for triple in gaps:
             write_png(image(folder, triple), images[triple.id].numpy())
-        task.advance(len(absent))
+        task.advance(len(gaps))
 
 
 def batches(triples: Sequence[Triple], size: int) -> Iterator[Sequence[Triple]]:

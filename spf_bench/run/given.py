@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from spf_bench.errors import Problem, UserError
 from spf_bench.files.intact import whole
+from spf_bench.files.pickles import converted
 from spf_bench.files.store import digest, file_sha256, folder_sha256, read_json
 from spf_bench.models.checkpoint import CONFIG, refuse_foreign
 
@@ -85,7 +86,8 @@ def accept(method: "Method", folder: Path, suite: "Suite") -> Path:
         raise UserError(f"{folder} is no checkpoint of {method.name}", f"{made_by} made it", fix)
     if not known.get("finished", True):
         raise UserError(f"{folder} is not finished", "its training was interrupted", "run the training again to go on")
-    trained_on = known.get("facts", {}).get("pipeline")
+    facts = known.get("facts")
+    trained_on = facts.get("pipeline") if isinstance(facts, dict) else None
     if trained_on not in (None, folder_sha256(suite.pipeline)):
         why = f"the base model of the suite {suite.name!r} is another"
         raise UserError(f"{folder} was trained from another base model", why, "use the suite or --base it came from")
@@ -98,7 +100,7 @@ def _refuse_unfit(unet: Path, suite: "Suite") -> None:
     files = sorted(unet.glob(WEIGHTS))
     if not files and sorted(unet.glob("*.bin")):
         why = "its weights are a pickle, which can run code when it is opened"
-        raise UserError(f"{unet} is not loaded", why, "save it again with diffusers' save_pretrained")
+        raise UserError(f"{unet} is not loaded", why, f"spf-bench weights convert {unet} {converted(unet)}")
     problems = [Problem(file.name, "is cut short", "copy it again") for file in files if not whole(file)]
     if problems or not files:
         raise UserError(f"{unet} is not whole", "" if files else "it has a config and no weights", "", problems)
@@ -114,8 +116,8 @@ def unet_in(folder: Path) -> Path | None:
 
 def _unet(place: Path) -> bool:
     try:
-        return read_json(place / CONFIG).get("_class_name") == "UNet2DConditionModel"
-    except (ValueError, AttributeError):
+        return bool(read_json(place / CONFIG).get("_class_name") == "UNet2DConditionModel")
+    except (OSError, ValueError, AttributeError, RecursionError):
         return False
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from spf_bench.files.store import code_sha256, digest, read_json, write_json, write_png
+from spf_bench.memory import Halving
 from spf_bench.triple import Triple, image
 
 if TYPE_CHECKING:
@@ -23,7 +24,11 @@ AWAY = 1_000_003  # added to a seed: no test set has two seeds that far apart
 
 
 def of_run(
-    run: "Run", metrics: "Sequence[Metric | SetMetric]", store: "FeatureStore", progress: "Progress"
+    run: "Run",
+    metrics: "Sequence[Metric | SetMetric]",
+    store: "FeatureStore",
+    progress: "Progress",
+    halving: Halving | None = None,
 ) -> dict[str, dict[str, Any]]:
     """Return the anchors of every metric that has some, by its key; measured before, or now.
 
@@ -40,15 +45,17 @@ def of_run(
     folder = run.cache / f"anchors-{digest([run.origin, [triple.id for triple in triples]])}"
     known = folder / f"{digest([code, networks])}.json"
     if not known.is_file():
-        reseed(run, triples, folder, progress)
-        write_json(known, {metric.key: _measure(run, metric, triples, folder, store) for metric in anchored})
+        fitting = halving or Halving()
+        reseed(run, triples, folder, progress, fitting)
+        write_json(known, {metric.key: _measure(run, metric, triples, folder, store, fitting) for metric in anchored})
     return dict(read_json(known))
 
 
-def reseed(run: "Run", triples: Sequence[Triple], folder: Path, progress: "Progress") -> None:
+def reseed(run: "Run", triples: Sequence[Triple], folder: Path, progress: "Progress", halving: Halving) -> None:
     """Make a portrait of each base text from other noise in ``folder``, as far as they are not there."""
     from spf_bench.models.backbone import Backbone
-    from spf_bench.run.generate import batches, noise
+    from spf_bench.originals.make import render
+    from spf_bench.run.generate import batches
 
     others = [replace(triple, seed=triple.seed + AWAY) for triple in triples]
     if all(image(folder, triple).is_file() for triple in others):
@@ -56,17 +63,17 @@ def reseed(run: "Run", triples: Sequence[Triple], folder: Path, progress: "Progr
     backbone = Backbone.from_folder(run.suite.pipeline, run.suite.sampling, run.device)
     task = progress.task("anchors", len(others))
     for part in batches(others, run.batch):
-        made = backbone.render(backbone.encode([triple.base for triple in part]), noise(backbone, part))
-        for triple, pixels in zip(part, made, strict=True):
-            write_png(image(folder, triple), pixels.numpy())
+        made = render(backbone, part, halving)
+        for triple in part:
+            write_png(image(folder, triple), made[triple.id])
         task.advance(len(part))
 
 
 def _measure(
-    run: "Run", metric: "Metric", triples: Sequence[Triple], folder: Path, store: "FeatureStore"
+    run: "Run", metric: "Metric", triples: Sequence[Triple], folder: Path, store: "FeatureStore", halving: Halving
 ) -> dict[str, Any]:
     from spf_bench.metrics.segcons_anchors import anchors
-    from spf_bench.scoring.one_pass import read_rgb
+    from spf_bench.scoring.one_batch import read_rgb
 
     originals, others = ([read_rgb(image(f, triple)) for triple in triples] for f in (run.originals, folder))
-    return asdict(anchors(metric, triples, originals, others, store))
+    return asdict(anchors(metric, triples, originals, others, store, halving))

@@ -3,7 +3,7 @@
 from spf_bench.files.store import code_sha256, digest
 from spf_bench.suite import Suite
 
-CODE = ("spf_bench.metrics", "spf_bench.scoring.one_pass", "spf_bench.stats")
+CODE = ("spf_bench.metrics", "spf_bench.scoring.one_batch", "spf_bench.scoring.one_pass", "spf_bench.stats")
 
 
 def fingerprint(suite: Suite) -> str:

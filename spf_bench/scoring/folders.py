@@ -15,6 +15,7 @@ from spf_bench.scoring.captions import Captions, read_captions
 from spf_bench.scoring.job import Job
 from spf_bench.scoring.match import Matched, match
 from spf_bench.scoring.setting import Setting
+from spf_bench.share import ALONE, Share
 from spf_bench.suite import Suite, get_suite
 from spf_bench.testset import SHOWN
 from spf_bench.triple import Triple
@@ -41,6 +42,7 @@ def score_folders(
     run: Path | None = None,
     progress: Progress | None = None,
     say: Callable[[str], None] = warnings.warn,
+    share: Share = ALONE,
 ) -> RunRecord:
     """Score images by a suite's metrics, and the originals beside them, and return the record of the former.
 
@@ -62,6 +64,7 @@ def score_folders(
         run: Folder of a finished run whose table the images may join: somebody vouches that they were sampled alike.
         progress: Shows how far it is.
         say: Told what a user should know and need not mend.
+        share: This process among those that were launched together and score the same images.
 
     Raises:
         UserError: Captions or images cannot be scored; all problems are named, and nothing was scored.
@@ -74,15 +77,16 @@ def score_folders(
     _tell(found, say)
     with precision.using(dtype):
         words = {"--originals": originals, "--customised": customised, "--captions": captions}
-        setting = Setting(chosen, known, limit, out, batch, pick_device(device), tuple(metrics), words, found)
+        where = share.device or pick_device(device)
+        setting = Setting(chosen, known, limit, out, batch, where, tuple(metrics), words, found)
         ours, reference = Job.of(setting, called, found.pairs), Job.of(setting, REFERENCE, found.pairs)
         conditions = beside(run, ours) if run else None
         shown = progress or Silent()
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message=".* is a JPEG")  # said once, for all of them
             if conditions is None:  # a run has its own
-                reference.execute(None, shown)
-            return ours.execute(conditions, shown)
+                reference.execute(None, shown, share)
+            return ours.execute(conditions, shown, share)
 
 
 def _head(known: Captions, limit: int | None) -> Sequence[Triple]:

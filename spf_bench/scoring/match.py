@@ -10,7 +10,7 @@ from typing import NamedTuple
 from spf_bench.errors import Problem, UserError
 from spf_bench.files.outside import short
 from spf_bench.intake.pictures import LARGEST
-from spf_bench.scoring.one_pass import Pair
+from spf_bench.scoring.one_batch import Pair
 from spf_bench.testset import SHOWN
 from spf_bench.triple import Triple
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from spf_bench.files.store import digest, file_sha256, write_atomic, write_parquet
-from spf_bench.scoring.one_pass import Measured, Pair
+from spf_bench.scoring.one_batch import Measured, Pair
 
 
 class Parts:

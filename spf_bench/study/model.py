@@ -1,14 +1,18 @@
 """What a study is on disk: who is compared, on which portraits, and what each participant is shown."""
 
+import re
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 from spf_bench.errors import UserError
-from spf_bench.files.store import read_json, write_json
+from spf_bench.files import typed
+from spf_bench.files.outside import short
+from spf_bench.files.store import write_json
 from spf_bench.study.questions import Question
 
+PICTURE = re.compile("[0-9a-f]{20}[.]png")
+"""What a picture of a study is called: nothing else in its folder, or beside it, is ever shown."""
 STUDY, VOTES, IMAGES, ANSWERS, TALLY = "study.json", "votes.sqlite", "images", "answers", "tally.json"
 INVITATIONS, BALLOT = "invitations.csv", "ballot.html"
 SCHEMA = 1
@@ -60,6 +64,10 @@ class Shown:
     """File of the original portrait, below ``images``."""
     images: tuple[str, str]
     """Files of the portraits of ``a`` and ``b``."""
+
+    def __post_init__(self) -> None:
+        if strange := [name for name in (self.original, *self.images) if not PICTURE.fullmatch(name)]:
+            raise ValueError(f"{short(strange[0])} is no picture of a study")
 
 
 @dataclass(frozen=True)
@@ -121,6 +129,11 @@ class Study:
     units: tuple[Shown, ...]
     ballots: tuple[Ballot, ...]
 
+    def __post_init__(self) -> None:
+        asked = [item.unit for ballot in self.ballots for item in ballot.items]
+        if strange := [unit for unit in asked if not 0 <= unit < len(self.units)]:
+            raise ValueError(f"there is no comparison number {strange[0]}")
+
     @cached_property
     def by_code(self) -> dict[str, Ballot]:
         """The ballots by their invitations."""
@@ -147,27 +160,4 @@ class Study:
             raise UserError(
                 f"there is no study in {folder}", f"it has no {STUDY}", f"spf-bench study make --to {folder}"
             )
-        try:
-            data = read_json(path)
-            if data["schema"] != SCHEMA:
-                raise UserError(f"{path} has layout {data['schema']}", f"this version reads {SCHEMA}")
-            return cls(**{**data, **_nested(data)})
-        except (OSError, KeyError, TypeError, ValueError) as error:
-            raise UserError(f"{path} is not a study", f"{type(error).__name__}: {error}", "make it again") from error
-
-
-def _nested(data: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "questions": tuple(Question(**one) for one in data["questions"]),
-        "methods": tuple(Contestant(**one) for one in data["methods"]),
-        "units": tuple(_shown(one) for one in data["units"]),
-        "ballots": tuple(_ballot(one) for one in data["ballots"]),
-    }
-
-
-def _shown(data: dict[str, Any]) -> Shown:
-    return Shown(**{**data, "unit": Unit(**data["unit"]), "images": tuple(data["images"])})
-
-
-def _ballot(data: dict[str, Any]) -> Ballot:
-    return Ballot(data["number"], data["code"], tuple(Item(**item) for item in data["items"]))
+        return typed.load(cls, path, SCHEMA, "a study", "make it again")

@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from spf_bench.errors import UserError
+
 PAUSE = 120.0
 """Seconds of a pause that count as time spent: who leaves can come back."""
 TABLES = """
@@ -48,6 +50,9 @@ class Votes:
     Args:
         path: The database; made where there is none.
         now: Seconds of the epoch.
+
+    Raises:
+        UserError: There is a file, and it is no database or a damaged one.
     """
 
     def __init__(self, path: Path, now: Callable[[], float] = time.time) -> None:
@@ -55,7 +60,7 @@ class Votes:
         self._local = threading.local()
         self._open: list[sqlite3.Connection] = []
         self._lock = threading.Lock()
-        with self._writing() as db:
+        with self._readable(), self._writing() as db:
             for statement in TABLES.split(";"):
                 db.execute(statement)
 
@@ -98,7 +103,8 @@ class Votes:
     def all(self) -> list[tuple[int, str, str, str, float]]:
         """Return every vote: participant, item, question, choice, seconds it took."""
         order = "SELECT participant, item, question, choice, seconds FROM votes ORDER BY participant, item, question"
-        return self._db().execute(order).fetchall()
+        with self._readable():
+            return self._db().execute(order).fetchall()
 
     def close(self) -> None:
         """Close the connections of all threads."""
@@ -107,6 +113,17 @@ class Votes:
                 connection.close()
             self._open.clear()
         self._local = threading.local()
+
+    @contextmanager
+    def _readable(self) -> Iterator[None]:
+        """Say of a file that is no database, or a damaged one, what became of it."""
+        try:
+            yield
+        except sqlite3.OperationalError:
+            raise  # of the disk, or of a lock
+        except (sqlite3.Error, UnicodeDecodeError) as error:
+            fix = "bring back a copy; what `sqlite3 FILE .recover` finds of the votes may be whole"
+            raise UserError(f"the votes in {self.path} are damaged", str(error), fix) from error
 
     def _db(self) -> sqlite3.Connection:
         """Return the connection of this thread."""

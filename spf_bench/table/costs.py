@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from spf_bench.record import RunRecord
 from spf_bench.run.costs import MIB
 from spf_bench.table.model import label
+from spf_bench.table.notes import cautions
 from spf_bench.table.sheet import Sheet
 
 SAMPLING = "sampling"
@@ -72,7 +73,8 @@ def sheet(records: Sequence[RunRecord]) -> Sheet:
     rows = tuple((title, *_row(cost)) for title, cost in zip(titles, found, strict=True))
     where = sorted({record.environment.device for record in records})
     title = f"Costs on {', '.join(where)}"
-    return Sheet("costs", title, HEAD, rows, tuple(map(asdict, found)), NOTES, breaks=(2, 7), left=3)
+    notes = (*NOTES, *cautions({label(record, records): record for record in records}))
+    return Sheet("costs", title, HEAD, rows, tuple(map(asdict, found)), notes, breaks=(2, 7), left=3)
 
 
 def _row(cost: Cost) -> tuple[str, ...]:

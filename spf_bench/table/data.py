@@ -8,13 +8,16 @@ from spf_bench.record import Column
 from spf_bench.table.layout import write_csv
 from spf_bench.table.model import Row, Table
 
+ENDS = ("", "_lo", "_hi", "_n", "_missing")
+"""What the columns of a score are called in CSV, after its key."""
+FACTS = ("method", "label", "preset", "seed", "run", "commit", "dirty")
+
 
 def plain(table: Table) -> dict[str, Any]:
     """Return a table as plain JSON types."""
-    first = table.rows[0].record
     rows = [
         {
-            **_facts(row),
+            **dict(zip(FACTS, _facts(row), strict=True)),
             "over_aligned": row.unresponsive,
             "scores": {
                 key: {**asdict(cell.score), "best": cell.best, "second": cell.second} for key, cell in row.cells.items()
@@ -22,29 +25,32 @@ def plain(table: Table) -> dict[str, Any]:
         }
         for row in table.rows
     ]
-    where = {"suite": first.suite, "testset": first.testset.name, "testset_sha256": first.testset.sha256}
-    return {
-        "heading": table.heading, **where, "track": first.track, "category": table.category, "n": table.n,
-        "columns": [asdict(column) for column in table.columns], "rows": rows, "notes": list(table.notes),
-    }  # fmt: skip
-
-
-def _facts(row: Row) -> dict[str, Any]:
-    r = row.record
-    return {"method": r.method.name, "label": row.label, "preset": r.preset, "seed": r.seed, "run": r.run}
+    columns = [asdict(column) for column in table.columns]
+    return {"heading": table.heading, **_where(table), "columns": columns, "rows": rows, "notes": list(table.notes)}
 
 
 def to_csv(tables: Sequence[Table]) -> str:
     """Return tables as CSV, a row for each of theirs."""
     columns = list({column.key: column for table in tables for column in table.columns}.values())
-    facts = ["suite", "testset", "testset_sha256", "track", "category", "n", "method", "label", "preset", "seed", "run"]
-    head = [*facts, "over_aligned", *(c.key + end for c in columns for end in ("", "_lo", "_hi", "_n"))]
+    scores = [column.key + end for column in columns for end in ENDS]
+    head = [*(_where(tables[0]) if tables else ()), *FACTS, "over_aligned", *scores]
     return write_csv([head, *(_csv_row(table, row, columns) for table in tables for row in table.rows)])
 
 
-def _csv_row(table: Table, row: Row, columns: Iterable[Column]) -> list[object]:
+def _where(table: Table) -> dict[str, Any]:
+    first, t = table.rows[0].record, table.rows[0].record.testset
+    return {
+        "suite": first.suite, "testset": t.name, "testset_sha256": t.sha256, "testset_size": t.size,
+        "track": first.track, "category": table.category, "triples": first.n, "n": table.n,
+    }  # fmt: skip
+
+
+def _facts(row: Row) -> list[object]:
     r = row.record
-    where = [r.suite, r.testset.name, r.testset.sha256, r.track, table.category, table.n]
+    return [r.method.name, row.label, r.preset, r.seed, r.run, r.environment.commit, r.environment.dirty]
+
+
+def _csv_row(table: Table, row: Row, columns: Iterable[Column]) -> list[object]:
     scores = [row.cells[c.key].score if c.key in row.cells else None for c in columns]
-    values = [v for s in scores for v in ((s.mean, s.lo, s.hi, s.n) if s else (None,) * 4)]
-    return [*where, *_facts(row).values(), row.unresponsive, *values]
+    values = [v for s in scores for v in ((s.mean, s.lo, s.hi, s.n, s.missing) if s else (None,) * len(ENDS))]
+    return [*_where(table).values(), *_facts(row), row.unresponsive, *values]

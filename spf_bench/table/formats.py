@@ -7,8 +7,9 @@ from itertools import groupby
 
 from spf_bench.record import Column, Score
 from spf_bench.table.data import plain, to_csv
-from spf_bench.table.layout import WIDTH, Format, booktabs, grid, notes_below, pipes, tex, tex_row
+from spf_bench.table.layout import WIDTH, Format, booktabs, grid, md, notes_below, pipes, tex, tex_row
 from spf_bench.table.model import Cell, Row, Table
+from spf_bench.table.notes import cautions
 from spf_bench.table.published import sheet as published_sheet
 from spf_bench.table.sheet import render_sheet
 
@@ -123,9 +124,11 @@ def _markdown(table: Table, interval: Interval) -> str:
         value = f"**{value}**" if found.best else f"<u>{value}</u>" if found.second else value
         return f"{value} {_spread(found, column, interval)}".rstrip()
 
-    body = [[_label(row), *(cell(row, column) for column in table.columns)] for row in table.rows]
-    notes = [line for note in table.notes for line in ("", note)]
-    return "\n".join([f"**{table.heading}**", "", *pipes([["method", *_titles(table.columns)], *body]), *notes])
+    body = [[md(_label(row)), *(cell(row, column) for column in table.columns)] for row in table.rows]
+    notes = [line for note in table.notes for line in ("", md(note))]
+    return "\n".join(
+        [f"**{md(table.heading)}**", "", *pipes([["method", *map(md, _titles(table.columns))], *body]), *notes]
+    )
 
 
 def _latex(table: Table, interval: Interval) -> str:
@@ -142,7 +145,15 @@ def _latex(table: Table, interval: Interval) -> str:
     columns = "l" + r"@{\hskip 1.2em}".join(groups)
     body = [tex_row([tex(_label(row)), *(cell(row, c) for c in table.columns)]) for row in table.rows]
     head = [tex_row(["Method", *map(tex, _titles(table.columns))])]
-    return booktabs(columns, head, body, [table.heading, *table.notes])
+    return booktabs(columns, head, body, [table.heading, *table.notes], _seen(table))
+
+
+def _seen(table: Table) -> list[str]:
+    """Return what a printed table must say itself: its comments are not printed."""
+    missing = [row.cells[c.key].score for row in table.rows for c in table.columns if c.key in row.cells]
+    short = [f"{n} of {of}" for n, of in sorted({(s.n, s.n + s.missing) for s in missing if s.missing})]
+    found = [*cautions({row.label: row.record for row in table.rows})]
+    return [*found, *([f"† measured on {', '.join(short)}"] if short else [])]
 
 
 def _titles(columns: Iterable[Column]) -> list[str]:

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 from collections.abc import Iterable, Sequence
 from enum import StrEnum
 from textwrap import wrap
@@ -14,6 +15,10 @@ _TEX = {
     "↑": r"$\uparrow$", "↓": r"$\downarrow$", "±": r"$\pm$", "−": "$-$", "–": "--", "×": r"$\times$", "λ": r"$\lambda$",
     "Δ": r"$\Delta$", "†": r"\textsuperscript{\dag}",
 }  # fmt: skip
+
+
+_MARKS = {"<": "&lt;", ">": "&gt;", "&": "&amp;", "|": r"\|", "[": r"\[", "\\": r"\\"}
+_MD = re.compile(r"[<>|\[\\]|&(?=#?\w+;)")
 
 
 class Format(StrEnum):
@@ -58,21 +63,41 @@ def pipes(rows: Sequence[Sequence[str]], left: int = 1) -> list[str]:
     return [lines[0], f"|{rule}|", *lines[1:]]
 
 
-def booktabs(columns: str, head: Sequence[str], body: Sequence[str], notes: Iterable[str]) -> str:
-    """Return a LaTeX tabular of finished rows, notes as comments above it."""
+def booktabs(
+    columns: str, head: Sequence[str], body: Sequence[str], notes: Iterable[str], seen: Iterable[str] = ()
+) -> str:
+    """Return a LaTeX tabular of finished rows, notes as comments above it.
+
+    Args:
+        columns: Its column specification.
+        head: Rows above the rule.
+        body: Rows below it.
+        notes: Comments for whoever edits it.
+        seen: Lines that are printed below the last rule.
+    """
     comments = [f"% {line}" for note in notes for line in note.splitlines()]
     start = [rf"\begin{{tabular}}{{{columns}}}", r"\toprule"]
-    return "\n".join([PACKAGES, *comments, *start, *head, r"\midrule", *body, r"\bottomrule", r"\end{tabular}"])
+    wide = body[0].count(" & ") + 1 if body else 1
+    below = [rf"\multicolumn{{{wide}}}{{l}}{{\footnotesize {tex(line)}}} \\" for line in seen]
+    end = [r"\bottomrule", *below, r"\end{tabular}"]
+    return "\n".join([PACKAGES, *comments, *start, *head, r"\midrule", *body, *end])
 
 
 def tex_row(cells: Iterable[str]) -> str:
     """Join cells that are LaTeX already into a row."""
-    return " & ".join(cells) + r" \\"
+    row = " & ".join(cells)
+    guard = "{}" if row.startswith(("[", "*")) else ""  # else the end of the row before would take it for its option
+    return guard + row + r" \\"
 
 
 def tex(text: str) -> str:
     """Return words as LaTeX prints them."""
     return "".join(_TEX.get(character, character) for character in " ".join(text.split("\n")))
+
+
+def md(text: str) -> str:
+    """Return words as Markdown prints them: no HTML, no link, no new cell."""
+    return _MD.sub(lambda found: _MARKS[found[0]], " ".join(text.splitlines()))
 
 
 def write_csv(rows: Iterable[Sequence[object]]) -> str:

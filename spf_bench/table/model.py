@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from spf_bench.errors import UserError
+from spf_bench.plugins import reason
 from spf_bench.record import RECORD, SCORES, Column, RunRecord, Score
-from spf_bench.table.notes import explain, explain_flags
+from spf_bench.table.notes import explain, explain_flags, extent
 from spf_bench.table.ranking import places, unresponsive
 from spf_bench.tracks import PARTS, Category, Place, Track
 
@@ -32,7 +33,13 @@ class Entry:
         import pandas as pd
 
         path = self.folder / SCORES
-        return pd.read_parquet(path) if path.is_file() else None
+        if not path.is_file():
+            return None
+        try:
+            return _scores(pd.read_parquet(path))
+        except Exception as error:  # PyArrow has kinds of its own for a damaged file
+            fix = "spf-bench run with its record's command scores its images again"
+            raise UserError(f"{path} cannot be read", reason(error), fix) from error
 
 
 @dataclass(frozen=True)
@@ -151,10 +158,9 @@ def table_of(entries: Sequence[Entry], category: str = ALL, notes: Iterable[str]
 def _heading(record: RunRecord, category: str, n: int) -> str:
     about = Track(record.track).about if record.track in list(Track) else record.track
     which = ", ".join(filter(None, [record.testset.name, about, part_label(category)]))
-    of = f" of {record.n} triples" if record.track == Track.sequence and n > record.n else ""
     s = record.sampling
     sampled = f"{s.steps} steps of {s.scheduler} at guidance {s.guidance:g}, {s.dtype}" if s.steps else s.scheduler
-    return f"{which}: n = {n}{of}, suite {record.suite}, {sampled}"
+    return f"{which}: {extent(record, n, category == ALL)}, suite {record.suite}, {sampled}"
 
 
 def part_label(part: str) -> str:
@@ -172,6 +178,17 @@ def label(record: RunRecord, others: Sequence[RunRecord]) -> str:
         details.append(f"seed {record.seed}")
     details += record.method.changes
     return record.method.title + (f" ({', '.join(map(str, details))})" if details else "")
+
+
+def _scores(frame: "pd.DataFrame") -> "pd.DataFrame":
+    """Return scores per triple; raises ValueError where ids repeat or a column that all have is not there."""
+    if "category" not in frame or not frame.index.is_unique or not all(isinstance(one, str) for one in frame.index):
+        raise ValueError("it has no ids, or some of them twice, or no categories")
+    if strange := [
+        name for name in frame if name not in ("category", "origin") and frame[name].dtype.kind not in "fiub"
+    ]:
+        raise ValueError(f"{strange[0]} holds no numbers")
+    return frame
 
 
 def _cells(

@@ -1,12 +1,52 @@
-"""What a reader must know beside the numbers of a table."""
+"""What a reader must know beside the numbers of a table, and beside whatever else is made of runs."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from spf_bench.record import Column, RunRecord
+from spf_bench.record import Column, RunRecord, Score
 
 if TYPE_CHECKING:
     from spf_bench.table.model import Row
+
+DIRTY = "made with uncommitted changes, so no commit holds the code of"
+
+
+def extent(record: RunRecord, n: int, whole: bool = True) -> str:
+    """Return what ``n`` portraits of a run are a part of: ``n = 200 of 5000``.
+
+    Args:
+        record: The run, or any of those with the same triples.
+        n: Portraits behind a number; of a sequence several for each triple.
+        whole: Whether they are all of the run's, and not those of a category or step.
+    """
+    of = f" of {record.testset.size}" if record.n < record.testset.size else ""
+    if whole and n <= record.n:
+        return f"n = {n}{of}"
+    if whole:
+        return f"n = {n} of {record.n} triples{of}"
+    return f"n = {n}" + (f", from {record.n}{of} triples" if of else "")
+
+
+def cautions(named: Mapping[str, RunRecord]) -> Iterator[str]:
+    """Yield what everything made of these runs has to say: which are of a part of the test set, or of code unknown.
+
+    Args:
+        named: The runs by their names in print.
+    """
+    parts = {r.testset.name: f"{r.n} of {r.testset.size}" for r in named.values() if r.n < r.testset.size}
+    yield from (f"a part of the test set: {part} triples of {name}" for name, part in sorted(parts.items()))
+    yield from uncommitted(named)
+
+
+def uncommitted(named: Mapping[str, RunRecord]) -> Iterator[str]:
+    """Yield which runs were made with files that differ from their commit."""
+    if dirty := [name for name, record in named.items() if record.environment.dirty]:
+        yield f"{DIRTY}: {', '.join(dirty)}"
+
+
+def told_missing(score: Score) -> str:
+    """Return how many of a score's test cases were measured where some were not, else nothing."""
+    return f"{score.n} of {score.n + score.missing}" if score.missing else ""
 
 
 def explain_flags(first: RunRecord, flagged: set[str] | None) -> Iterator[str]:
@@ -27,14 +67,16 @@ def explain_flags(first: RunRecord, flagged: set[str] | None) -> Iterator[str]:
 
 
 def explain(rows: Sequence["Row"], columns: Sequence[Column]) -> Iterator[str]:
-    """Yield why cells are partial or to be read with care, each reason once a column, and which came from outside."""
+    """Yield what holds for whole rows, and why cells are partial or to be read with care, each reason once a column."""
+    yield from uncommitted({row.label: row.record for row in rows})
     outside = [row.label for row in rows if row.record.facts.get("beside") and not row.record.method.reference]
     if outside:
         yield f"images made elsewhere, sampled alike by the word of who scored them: {', '.join(outside)}"
     for column in columns:
         scores = {row.label: row.cells[column.key].score for row in rows if column.key in row.cells}
-        for reason in sorted({score.reason for score in scores.values() if score.reason}):
-            about = {label: score for label, score in scores.items() if score.reason == reason}
-            missing = [f"{label} lacks {score.missing}" for label, score in about.items() if score.missing]
+        for reason in sorted({score.reason or "" for score in scores.values() if score.reason or score.missing}):
+            about = {label: score for label, score in scores.items() if (score.reason or "") == reason}
+            missing = [f"{label} on {told_missing(score)}" for label, score in about.items() if score.missing]
             where = "" if missing or len(about) == len(rows) else f" ({', '.join(about)})"
-            yield f"{column.title}{where}: {reason}" + (f" († {', '.join(missing)})" if missing else "")
+            measured = f" († {', '.join(missing)})" if missing else ""
+            yield f"{column.title}{where}: {reason or 'not measured everywhere'}{measured}"

@@ -38,7 +38,9 @@ def places(ranked: Iterable[RunRecord], column: Column, category: str) -> Places
 
 def unresponsive(entries: Sequence["Entry"], category: str) -> set[str] | None:
     """Return the runs whose response is not above the original's; None where there is no original to tell by."""
-    from spf_bench.stats import compare
+    import pandas as pd
+
+    from spf_bench.table.differences import estimates
 
     if entries[0].record.track in SILENT:
         return set()
@@ -46,14 +48,10 @@ def unresponsive(entries: Sequence["Entry"], category: str) -> set[str] | None:
     originals = [frames[entry.record.run] for entry in entries if entry.record.method.reference]
     if not originals or (reference := originals[0]) is None:
         return None
-    found = set()
-    for entry in entries:
-        frame = frames[entry.record.run]
-        if frame is not None and not entry.record.method.reference:
-            clusters = frame.get("origin")
-            if not compare(frame[RESPONSE], reference[RESPONSE], clusters=clusters).low > 0:
-                found.add(entry.record.run)
-    return found
+    methods = [entry.record.run for entry in entries if not entry.record.method.reference]
+    gaps = {run: f[RESPONSE] - reference[RESPONSE] for run in methods if (f := frames[run]) is not None}
+    found = estimates(pd.DataFrame(gaps), clusters=reference.get("origin"))
+    return {run for run, gap in found.items() if not gap.low > 0}
 
 
 def _response(entry: "Entry", category: str) -> "pd.DataFrame | None":

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from spf_bench.table.layout import Format, booktabs, grid, notes_below, pipes, tex, tex_row, write_csv
+from spf_bench.table.layout import Format, booktabs, grid, md, notes_below, pipes, tex, tex_row, write_csv
 
 
 @dataclass(frozen=True)
@@ -53,8 +53,9 @@ def _text(sheet: Sheet) -> str:
 
 
 def _markdown(sheet: Sheet) -> str:
-    notes = [line for note in sheet.notes for line in ("", note)]
-    return "\n".join([f"**{sheet.title}**", "", *pipes([sheet.head, *sheet.rows], sheet.left), *notes])
+    notes = [line for note in sheet.notes for line in ("", md(note))]
+    rows = [[" ".join(md(line) for line in cell.split("\n")) for cell in row] for row in (sheet.head, *sheet.rows)]
+    return "\n".join([f"**{md(sheet.title)}**", "", *pipes(rows, sheet.left), *notes])
 
 
 def _csv(sheet: Sheet) -> str:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from spf_bench.errors import UserError, unknown
 from spf_bench.record import Column, RunRecord
 from spf_bench.table.model import ALL, Entry, Row, Table
+from spf_bench.table.notes import uncommitted
 from spf_bench.table.sheet import Sheet
 
 if TYPE_CHECKING:
@@ -57,13 +58,12 @@ def tests(table: Table, entries: Sequence[Entry], against: str | None = None) ->
     rows = [row for row in table.rows if not row.unresponsive and not row.record.method.reference]
     fixed = None if against is None else named(against, rows, table)
     frames = {entry.record.run: frame for entry in entries if (frame := entry.scores()) is not None}
-    found: list[Test] = []
+    asked: list[tuple[Row, Row, Column]] = []
     for column in table.columns:
         other = fixed or next((row for row in rows if column.key in row.cells and row.cells[column.key].best), None)
         if other is not None:
-            pairs = [(row, _compared(row, other, column, frames, table.category)) for row in rows if row is not other]
-            found += _corrected([Test(row, other, column, d) for row, d in pairs if d is not None and not isnan(d.p)])
-    return found
+            asked += [(row, other, column) for row in rows if row is not other]
+    return _tested(asked, frames, table.category)
 
 
 def named(name: str, rows: Sequence[Row], table: Table) -> Row:
@@ -91,23 +91,44 @@ def sheet(table: Table, found: Sequence[Test]) -> Sheet:
     printed = tuple((row.label, *(_cell(cells, others, row.record, column) for column in columns)) for row in rows)
     untested = [column.title for column in table.columns if column not in columns]
     notes = (NOTE, *([f"no score per triple, so no test: {', '.join(untested)}"] if untested else []))
+    notes += (*_partial(table, found), *uncommitted({row.label: row.record for row in rows}))
     one = {row.label for row in others.values()}
     title = f"{next(iter(one)) if len(one) == 1 else 'the best of each column'}; {table.heading}"
     breaks = tuple(i for i in range(1, len(columns)) if columns[i].group != columns[i - 1].group)
     head = ("minus", *(column.title for column in columns))
-    return Sheet("significance", f"Differences from {title}", head, printed, tuple(map(_data, found)), notes, breaks)
+    data = tuple(_data(test, table.n) for test in found)
+    return Sheet("significance", f"Differences from {title}", head, printed, data, notes, breaks)
 
 
-def _compared(
+def _partial(table: Table, found: Sequence[Test]) -> list[str]:
+    """Return which tests rest on some of the table's triples alone."""
+    short = [f"{t.column.title} of {t.row.label} on {t.difference.n}" for t in found if t.difference.n < table.n]
+    return [f"tested on the triples measured in both rows, of {table.n}: {', '.join(short)}"] if short else []
+
+
+def _tested(asked: Sequence[tuple[Row, Row, Column]], frames: "dict[str, pd.DataFrame]", category: str) -> list[Test]:
+    """Return the tests of all pairs that were measured triple by triple, each column's corrected together."""
+    import pandas as pd
+
+    from spf_bench.table.differences import compare_all
+
+    gaps = {str(i): gap for i, one in enumerate(asked) if (gap := _gap(*one, frames, category)) is not None}
+    origins = [frame["origin"] for frame in frames.values() if "origin" in frame]
+    found = compare_all(pd.DataFrame(gaps), clusters=origins[0] if origins else None)
+    tests = [Test(*asked[int(i)], found[i]) for i in gaps if not isnan(found[i].p)]
+    columns = dict.fromkeys(test.column.key for test in tests)
+    return [one for key in columns for one in _corrected([test for test in tests if test.column.key == key])]
+
+
+def _gap(
     row: Row, other: Row, column: Column, frames: "dict[str, pd.DataFrame]", category: str
-) -> "Difference | None":
-    from spf_bench.stats import compare
-
+) -> "pd.Series[float] | None":
     mine, theirs = (frames.get(side.record.run) for side in (row, other))
     if mine is None or theirs is None or column.key not in mine or column.key not in theirs:
         return None
     mine = mine if category == ALL else mine[mine["category"] == category]
-    return compare(mine[column.key], theirs[column.key].reindex(mine.index), clusters=mine.get("origin"))
+    gap: pd.Series[float] = mine[column.key] - theirs[column.key].reindex(mine.index)
+    return gap
 
 
 def _corrected(found: list[Test]) -> list[Test]:
@@ -131,9 +152,9 @@ def _p(p: float) -> str:
     return "<.001" if p < 0.001 else f"{p:.3f}".lstrip("0")
 
 
-def _data(test: Test) -> dict[str, object]:
+def _data(test: Test, of: int) -> dict[str, object]:
     d = test.difference
     return {
         "method": test.row.record.method.name, "label": test.row.label, "against": test.against.label,
-        "metric": test.column.key, "difference": d.value, "lo": d.low, "hi": d.high, "n": d.n, "p_holm": d.p,
+        "metric": test.column.key, "difference": d.value, "lo": d.low, "hi": d.high, "n": d.n, "of": of, "p_holm": d.p,
     }  # fmt: skip

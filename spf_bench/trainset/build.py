@@ -12,8 +12,9 @@ import torch
 from spf_bench.environment import describe
 from spf_bench.errors import UserError
 from spf_bench.files.store import digest, read_json, write_json, write_text
-from spf_bench.originals.share import Share
+from spf_bench.memory import FOLDER, noted
 from spf_bench.progress import Progress
+from spf_bench.share import Share
 from spf_bench.trainset.captioner import Captioner, make_captions, reader
 from spf_bench.trainset.card import card
 from spf_bench.trainset.chunks import Stage
@@ -137,8 +138,18 @@ class Build:
         def describe_set(folder: Path) -> None:
             write_text(folder / "README.md", card(spec.about(), figures, spec.filters))
             environment = asdict(describe(spec.device))
-            write_json(folder / BUILD, {"set": digest(spec.facts), "facts": spec.facts, "environment": environment})
+            told = {"set": digest(spec.facts), "facts": spec.facts, "environment": environment}
+            write_json(folder / BUILD, told | {"halved": self._halved()})
 
         writer.finish(describe_set).rename(spec.to)
         shutil.rmtree(writer.stage.folder)
         return figures
+
+    def _halved(self) -> dict[str, int]:
+        """Return the most images looked at at once, by stage, where the device's memory did not hold a batch."""
+        stages = [painting.stage for painting in self.spec.paintings]
+        stages += [scores.stage for scores in self.spec.filters.scores.values()]
+        found: dict[str, int] = {}
+        for name, size in (item for stage in stages for item in noted(stage.folder / FOLDER).items()):
+            found[name] = min(size, found.get(name, size))
+        return found

@@ -10,10 +10,11 @@ import numpy as np
 import torch
 from PIL import Image as PILImage
 
-from spf_bench.errors import UserError
+from spf_bench.errors import explained
+from spf_bench.files.pickles import allowed
 from spf_bench.files.store import code_sha256
-from spf_bench.originals.share import Share
 from spf_bench.progress import Progress
+from spf_bench.share import Share
 from spf_bench.trainset.chunks import Stage, shared
 from spf_bench.trainset.rows import Row, Rows, batches, pixels
 
@@ -45,12 +46,11 @@ class Captioner:
         """
         from transformers import AutoModelForImageTextToText, AutoProcessor
 
-        try:
-            processor = AutoProcessor.from_pretrained(folder, local_files_only=True)
-            model = AutoModelForImageTextToText.from_pretrained(folder, local_files_only=True, dtype=dtype)
-        except (OSError, ValueError, KeyError, ImportError) as error:
-            why = (str(error).strip().splitlines() or [type(error).__name__])[0]
-            raise UserError(f"{folder} cannot caption", why, "give an image-to-text model of transformers") from error
+        offline = {"local_files_only": True, "trust_remote_code": False}
+        safe = None if allowed() else True  # a pickle that the user allows is read as tensors alone
+        with explained(f"{folder} cannot caption", "give an image-to-text model of transformers"):
+            processor = AutoProcessor.from_pretrained(folder, **offline)
+            model = AutoModelForImageTextToText.from_pretrained(folder, **offline, dtype=dtype, use_safetensors=safe)
         return cls(model.eval().to(device), processor, device)
 
     @torch.inference_mode()

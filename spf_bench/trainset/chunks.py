@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spf_bench.files.store import clear_parts, digest, write_atomic, write_json, write_text
-from spf_bench.originals.share import Share
+from spf_bench.share import Share
 
 CHUNK = 250
 """Candidates to a file: 25 of each gender and age, 2 of them in each stated skin tone."""

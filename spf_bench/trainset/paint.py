@@ -9,8 +9,9 @@ import numpy as np
 from PIL import Image as PILImage
 
 from spf_bench.files.store import code_sha256, file_sha256, folder_sha256, write_atomic
-from spf_bench.originals.share import Share
+from spf_bench.memory import FOLDER, Halving
 from spf_bench.progress import Progress
+from spf_bench.share import Share
 from spf_bench.suite import Sampling
 from spf_bench.trainset.chunks import Stage, shared
 from spf_bench.trainset.painters import Painter, load_painter
@@ -80,11 +81,12 @@ class Painting:
         if left:
             task = progress.task(f"images {self.model.name}"[:30], len(left))
             painter = load_painter(self.model, self.canvas.sampling, share.device or device)
+            halving = Halving(self.stage.folder / FOLDER, progress.note)
             for chunk in left:
-                self._fill(plan, chunk, painter)
+                self._fill(plan, chunk, painter, halving)
                 task.advance()
 
-    def _fill(self, plan: Plan, chunk: int, painter: Painter) -> None:
+    def _fill(self, plan: Plan, chunk: int, painter: Painter, halving: Halving) -> None:
         """Paint a chunk's gaps; batches are cut from the whole chunk, so that no kill and no total moves a pixel."""
         triples = plan.whole(chunk)
         wanted = {triple.id for triple in triples[: self.stage.size(chunk)]}
@@ -92,7 +94,8 @@ class Painting:
         for part in _parts(mine, self.canvas.batch):
             gaps = [t for t in part if t.id in wanted and not sound(self.image(chunk, t))]
             if gaps:
-                painted = dict(zip((triple.id for triple in part), painter.paint(part), strict=True))
+                made = halving.joined("images", part, painter.paint)
+                painted = dict(zip((triple.id for triple in part), made, strict=True))
                 for triple in gaps:
                     self._write(self.image(chunk, triple), painted[triple.id].numpy())
         noted = [triple for triple in mine if triple.id in wanted]

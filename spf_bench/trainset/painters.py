@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.backends import cudnn
 from transformers import CLIPTokenizer
 
-from spf_bench.errors import UserError, unknown
+from spf_bench.errors import explained, unknown
 from spf_bench.models.backbone import SCHEDULERS, Backbone
 from spf_bench.models.base_model import INDEX, load_pipeline
 from spf_bench.suite import Sampling
@@ -45,13 +45,8 @@ def load_painter(path: Path, sampling: Sampling, device: str, layout: Path = XL_
     """
     if family(path) != XL:
         return StablePainter(load_pipeline(path), sampling, device)
-    try:
+    with explained(f"cannot load the checkpoint {path}", "fetch or save it again"):
         return XLPainter(_load_file(path, layout) if path.is_file() else _load_folder(path), sampling, device)
-    except UserError:
-        raise
-    except Exception as error:  # each library it goes through has kinds of its own for a broken file
-        why = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise UserError(f"cannot load the checkpoint {path}", why, "fetch or save it again") from error
 
 
 def family(path: Path) -> str:

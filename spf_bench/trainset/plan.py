@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from spf_bench.originals.share import Share
 from spf_bench.progress import Progress
+from spf_bench.share import Share
 from spf_bench.trainset.chunks import Stage
 from spf_bench.trainset.grammars import Grammar
 from spf_bench.triple import Category, Triple

@@ -10,11 +10,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from spf_bench.memory import FOLDER, Halving
 from spf_bench.metrics.clip_encoder import ClipEncoder, TextImageEncoder
 from spf_bench.metrics.image_reward import ImageRewardEncoder
 from spf_bench.metrics.open_clip_encoder import OpenClipEncoder
-from spf_bench.originals.share import Share
 from spf_bench.progress import Progress
+from spf_bench.share import Share
 from spf_bench.trainset.chunks import Floats, Stage, shared
 from spf_bench.trainset.rows import Row, Rows, batches, pixels
 from spf_bench.trainset.sieve import Bools
@@ -25,26 +26,6 @@ class Scorer(Protocol):
 
     def score(self, images: NDArray[np.uint8], rows: Sequence[Row]) -> Tensor:
         """Return a score [B] for RGB images [B, H, W, 3] uint8."""
-
-
-class _Forgetful:
-    """An encoder that forgets texts: hundreds of thousands of vectors would fill the memory."""
-
-    _texts: dict[str, Tensor]
-
-    def texts(self, texts: Sequence[str]) -> Tensor:
-        """Texts -> unit vectors [B, D]."""
-        found: Tensor = super().texts(texts)  # type: ignore[misc]
-        self._texts.clear()
-        return found
-
-
-class ForgetfulClip(_Forgetful, ClipEncoder):
-    """A CLIP in Hugging Face's layout."""
-
-
-class ForgetfulOpenClip(_Forgetful, OpenClipEncoder):
-    """A CLIP of OpenCLIP."""
 
 
 @dataclass(frozen=True)
@@ -73,14 +54,14 @@ class Reward:
 
 def match_scorer(folder: Path, digest: str, device: str, dtype: torch.dtype) -> Scorer:
     """Return a scorer of image-text match: any CLIP in Hugging Face's layout."""
-    return Cosine(ForgetfulClip.from_pretrained("match", folder, device, digest, dtype))
+    return Cosine(ClipEncoder.from_pretrained("match", folder, device, digest, dtype))
 
 
 def hps_scorer(path: Path, digest: str, device: str, dtype: torch.dtype) -> Scorer:
     """Return a scorer of preference: HPSv2's released file, or a small one in Hugging Face's layout."""
     if path.is_dir():
-        return Cosine(ForgetfulClip.from_pretrained("hps", path, device, digest, dtype))
-    return Cosine(ForgetfulOpenClip.from_weights("hps", "ViT-H-14", path, device, digest, "state_dict", dtype))
+        return Cosine(ClipEncoder.from_pretrained("hps", path, device, digest, dtype))
+    return Cosine(OpenClipEncoder.from_weights("hps", "ViT-H-14", path, device, digest, "state_dict", dtype))
 
 
 def reward_scorer(path: Path, digest: str, device: str, dtype: torch.dtype) -> Scorer:
@@ -126,18 +107,26 @@ class Scores:
         left = set(shared(self.missing(asked()), share))
         task = progress.task(title, len(left))
         scorer = load() if left else None
+        halving = Halving(self.stage.folder / FOLDER, progress.note)
+
+        def fitting(part: Sequence[Row]) -> Tensor:
+            assert scorer is not None
+            return halving.joined(title, part, lambda some: scorer.score(pixels(some), some))
+
         for chunk, taking in zip(self.stage.chunks, asked(), strict=True):
-            if chunk in left and scorer is not None:
-                self.stage.write_array(chunk, self._chunk(rows, chunk, taking, scorer, batch))
+            if chunk in left:
+                self.stage.write_array(chunk, self._chunk(rows, chunk, taking, fitting, batch))
                 task.advance()
 
-    def _chunk(self, rows: Rows, chunk: int, taking: Bools, scorer: Scorer, batch: int) -> Floats:
+    def _chunk(
+        self, rows: Rows, chunk: int, taking: Bools, score: Callable[[Sequence[Row]], Tensor], batch: int
+    ) -> Floats:
         found, all_rows = self.stage.known(chunk), rows.of(chunk)
         place = {row.triple.id: i for i, row in enumerate(all_rows)}
         new = [row for row, taken, score in zip(all_rows, taking, found, strict=True) if taken and np.isnan(score)]
         rows.refuse_damaged(chunk, new)
         for part in batches(new, batch):
-            scores = scorer.score(pixels(part), part).float().cpu().numpy()
+            scores = score(part).float().cpu().numpy()
             # What is no number is the worst there is: it was asked for, and must not be asked for again.
             found[[place[row.triple.id] for row in part]] = np.where(np.isfinite(scores), scores, -np.inf)
         return found

@@ -6,10 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from spf_bench.errors import Problem, UserError
+from spf_bench.files.outside import existing, short
+from spf_bench.files.pickles import refuse_pickles
 from spf_bench.files.store import folder_sha256
 from spf_bench.suite import Suite
 from spf_bench.trainset.filters import HPS, MATCH, Rules
 from spf_bench.weights.base import ON_HUB, base_path
+from spf_bench.weights.hub import refuse_altered
 
 
 @dataclass(frozen=True)
@@ -83,22 +86,28 @@ def hub_folder(asked: str) -> Path:
     """Return where a model in Hugging Face's layout lies: a folder, or a snapshot in the cache; nothing is fetched.
 
     Raises:
-        UserError: It is not here.
+        UserError: It is not here, not as the Hub stated it, or a pickle that the user did not allow.
     """
-    folder = Path(asked).expanduser()
-    if folder.is_dir():
+    folder = existing(asked)
+    if folder is not None and folder.is_dir():
+        refuse_pickles(folder)
         return folder
     match = ON_HUB.fullmatch(asked)
     if match is None:
         why = "no such folder, and no name of a repository"
-        raise UserError(f"there is no model {asked!r}", why, "give a folder, or owner/name of a repository on the Hub")
+        raise UserError(
+            f"there is no model {short(asked)}", why, "give a folder, or owner/name of a repository on the Hub"
+        )
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import LocalEntryNotFoundError
 
     try:
-        return Path(snapshot_download(match["repo"], revision=match["revision"], local_files_only=True))
+        folder = Path(snapshot_download(match["repo"], revision=match["revision"], local_files_only=True))
     except LocalEntryNotFoundError:
         raise UserError(f"{asked} is not in the Hugging Face cache", "", f"hf download {match['repo']}") from None
+    refuse_altered(folder, f"hf download {match['repo']} --force-download")
+    refuse_pickles(folder)
+    return folder
 
 
 def _no_vocabulary(rules: Rules) -> list[Problem]:

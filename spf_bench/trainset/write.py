@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spf_bench.files.store import clear_parts, write_atomic, write_text
-from spf_bench.originals.share import Share
 from spf_bench.progress import Progress
+from spf_bench.share import Share
 from spf_bench.trainset.chunks import Floats, Stage
 from spf_bench.trainset.files import link, write_tar
 from spf_bench.trainset.filters import KEPT, Filters

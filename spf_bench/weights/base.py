@@ -7,8 +7,10 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from spf_bench.errors import UserError
+from spf_bench.files.outside import existing, short
 from spf_bench.weights import places
 from spf_bench.weights.checkpoint import Checkpoint, Hub
+from spf_bench.weights.hub import refuse_altered
 from spf_bench.weights.table import CHECKPOINTS
 
 INDEX = "model_index.json"
@@ -30,7 +32,9 @@ def base_checkpoint(asked: str | None = None) -> Checkpoint:
     match = ON_HUB.fullmatch(asked)
     if match is None:
         fix = "give a folder, a .safetensors file, or owner/name of a repository on the Hub"
-        raise UserError(f"there is no base model {asked!r}", "no such file or folder, and no name of a repository", fix)
+        raise UserError(
+            f"there is no base model {short(asked)}", "no such file or folder, and no name of a repository", fix
+        )
     source = Hub(match["repo"], match["revision"] or "main")
     return replace(row, title=asked, source=source, licence="see its page", terms="")
 
@@ -41,13 +45,13 @@ def base_path(asked: str | None = None) -> Path:
     Raises:
         UserError: It is nowhere here; the message has the command that fetches it.
     """
-    if asked is not None and Path(asked).expanduser().exists():
-        return Path(asked).expanduser()
+    if asked is not None and (here := existing(asked)) is not None:
+        return here
     row = base_checkpoint(asked)
-    folder = find_pipeline(row)
+    folder, name = find_pipeline(row), "" if asked is None else f"SPF_BENCH_BASE={asked} "
     if folder is None:
-        name = "" if asked is None else f"SPF_BENCH_BASE={asked} "
         raise UserError(f"the base model {row.source} is not here", "", f"{name}spf-bench weights fetch base")
+    refuse_altered(folder, f"{name}spf-bench weights fetch base --force")
     return folder
 
 

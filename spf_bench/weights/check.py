@@ -10,7 +10,7 @@ from pathlib import Path
 
 from spf_bench.errors import Problem, UserError
 from spf_bench.files.store import digest as digest_of
-from spf_bench.weights import ledger, places
+from spf_bench.weights import hub, ledger, places
 from spf_bench.weights.base import find_pipeline, own_pipeline
 from spf_bench.weights.checkpoint import Checkpoint, File
 from spf_bench.weights.table import CHECKPOINTS
@@ -49,22 +49,35 @@ class Status:
 def status(checkpoint: Checkpoint) -> Status:
     """Look for a checkpoint and verify its files; nothing is fetched."""
     if not checkpoint.files:
-        folder = find_pipeline(checkpoint)
-        return Status(State.kept, str(folder)) if folder else Status(State.missing, f"not in {_home(checkpoint)}")
+        return _pipeline(checkpoint)
     found = places.find(checkpoint)
     if found is None:
         return Status(State.missing, f"not in {_home(checkpoint)}")
     sums = []
     for file, path in zip(checkpoint.files, found, strict=True):
         sha256, md5 = ledger.hashes(path)
-        if problem := wrong(file, path.stat().st_size, sha256, md5) or _changed(checkpoint, file, sha256):
+        problem = wrong(file, path.stat().st_size, sha256, md5) or hub.unlike(path, sha256)
+        if problem := problem or _changed(checkpoint, file, sha256):
             return Status(State.altered, f"{path} {problem}", tuple(found))
         sums.append(sha256)
     for file, sha256 in zip(checkpoint.files, sums, strict=True):
         ledger.remember(_first(checkpoint, file), {"sha256": sha256})
-    stated = checkpoint.files[0].sha256 or checkpoint.files[0].md5
+    stated = checkpoint.files[0].sha256 or checkpoint.files[0].md5 or hub.stated(found[0])
     state = State.verified if stated else State.kept
     return Status(state, str(_place(found)), tuple(found), tuple(sums))
+
+
+def _pipeline(checkpoint: Checkpoint) -> Status:
+    """Look for a whole pipeline, and compare its weights with what the Hub stated of them."""
+    folder = find_pipeline(checkpoint)
+    if folder is None:
+        return Status(State.missing, f"not in {_home(checkpoint)}")
+    try:
+        hub.refuse_altered(folder, "")
+    except UserError as error:
+        first = error.problems[0]
+        return Status(State.altered, f"{folder / first.subject} {first.why}")
+    return Status(State.kept, str(folder))
 
 
 def wrong(file: File, size: int, sha256: str, md5: str) -> str:

@@ -4,8 +4,10 @@ import shutil
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
+from typing import IO
 
 from spf_bench.errors import Problem, UserError
+from spf_bench.files.store import write_atomic
 from spf_bench.progress import Progress
 from spf_bench.weights import places
 from spf_bench.weights.base import own_pipeline, wanted
@@ -102,8 +104,13 @@ def _unpack(archive: Path, files: Sequence[File], folder: Path) -> None:
         for file in files:
             if file.name not in members:
                 raise UserError(f"{archive.name} has no {file.name}", "", "see spf-bench weights list")
-            with zipped.open(members[file.name]) as source, (folder / file.name).open("wb") as target:
-                shutil.copyfileobj(source, target)
+            with zipped.open(members[file.name]) as source:
+                write_atomic(folder / file.name, lambda part, source=source: _copy(source, part))  # type: ignore[misc]
+
+
+def _copy(source: IO[bytes], to: Path) -> None:
+    with to.open("wb") as target:
+        shutil.copyfileobj(source, target)
 
 
 def _room(wanted: Sequence[Checkpoint]) -> None:

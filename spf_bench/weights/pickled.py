@@ -1,7 +1,7 @@
-"""Reads the tensors of a pickled PyTorch network without running any code it names.
+"""Reads the tensors of a pickled PyTorch network or checkpoint without running any code it names.
 
-The released MPS is a whole pickled module: loading it as its authors do executes whatever the file says and needs
-their package in the version it was written with. Here every class it names becomes an empty record, and only the
+The released MPS, for one, is a whole pickled module: loading it as its authors do executes whatever the file says and
+needs their package in the version it was written with. Here every class it names becomes an empty record, and only the
 functions that rebuild tensors are called.
 """
 
@@ -16,10 +16,17 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from spf_bench.errors import UserError
+from spf_bench.errors import UserError, explained
 from spf_bench.files.store import file_sha256, write_atomic
 
-RECORDS = ("trainer.", "transformers.", "torch.nn.modules.", "torch._C._nn")
+FIX = "ask for it as .safetensors where it came from"
+RECORDS = (
+    "trainer.", "transformers.", "torch.nn.modules.", "torch._C._nn", "pytorch_lightning.", "lightning_fabric.",
+    "omegaconf.", "numpy.", "_codecs",
+)  # fmt: skip
+"""Beginnings of the modules whose classes and functions become empty records: what trainers leave in checkpoints."""
+STATES = ("state_dict", "model", "module")
+"""Where checkpoints keep their tensors beside what a trainer needs."""
 PLAIN: dict[tuple[str, str], type] = {
     ("collections", "OrderedDict"): collections.OrderedDict,
     ("builtins", "set"): set,
@@ -64,20 +71,23 @@ def convert(source: Path, target: Path) -> tuple[int, str]:
     """
     tools = ModuleType("restricted_pickle")
     vars(tools).update(Unpickler=Unpickler, load=_refuse)
-    try:
+    with explained(f"{source} is not converted", FIX):
         root = torch.load(source, map_location="cpu", weights_only=False, pickle_module=tools)
-    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
-        why = str(error).strip().splitlines()[0]
-        raise UserError(f"{source} is not converted", why, "spf-bench weights fetch mps gets plain tensors") from error
-    state = {name: tensor.detach().clone().contiguous() for name, tensor in tensors(root)}
+        state = {name: tensor.detach().clone().contiguous() for name, tensor in tensors(root)}
     if not state:
         raise UserError(f"{source} holds no network", "no parameters were found in it")
-    write_atomic(target, lambda part: save_file(state, part))
+    write_atomic(target, lambda part: save_file(state, part, {"format": "pt"}))
     return len(state), file_sha256(target)
 
 
 def tensors(node: Any, prefix: str = "") -> Iterator[tuple[str, Tensor]]:
-    """Yield the parameters and buffers below a module or record, named as in its state dict."""
+    """Yield the parameters and buffers below a module, record or checkpoint, named as in its state dict."""
+    if isinstance(node, dict):
+        inner = next((node[name] for name in STATES if isinstance(node.get(name), dict | Record)), None)
+        if inner is not None:
+            yield from tensors(inner, prefix)
+            return
+        yield from ((f"{prefix}{name}", value) for name, value in node.items() if isinstance(value, Tensor))
     parts = getattr(node, "__dict__", {})
     for kind in ("_parameters", "_buffers"):
         for name, value in (parts.get(kind) or {}).items():

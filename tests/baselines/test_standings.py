@@ -16,8 +16,8 @@ from spf_bench.files.store import write_parquet
 from spf_bench.record import SCORES, Column, MethodFacts, Score
 from spf_bench.table.layout import Format
 from spf_bench.table.model import collect
-from spf_bench.table.seeds import mean_frame
 from spf_bench.table.sheet import render_sheet
+from spf_bench.table.together import mean_frame
 from spf_bench.tracks import Place
 from tests.bench.table.test_table import put
 

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ from spf_train.config import LogConfig, TrainConfig
 from spf_train.data import Batch
 from spf_train.loop import fit
 from spf_train.prediction import Diffusion
-from spf_train.processes import Processes
+from spf_train.processes import Processes, apart
 from spf_train.runs import load_stage1
 from spf_train.stages import Stage, Terms
 from spf_train.train import train
@@ -161,6 +162,25 @@ def test_both_stages_share_cache_and_folder(
             assert shared == pytest.approx(alone, rel=1e-3)
         assert len(list((two / stage / "tensorboard").iterdir())) == 1
     assert (two / "pipeline" / "README.md").is_file() and (two / "pipeline.safetensors").is_file()
+
+
+def left_behind(folder: Path) -> None:
+    processes = Processes.current()
+    if processes.rank == 1:
+        os._exit(7)
+    start = time.monotonic()
+    with pytest.raises(ConfigError, match="another process has ended"):
+        processes.sum(torch.ones(2))
+    with pytest.raises(ConfigError, match="another process has ended"):
+        processes.barrier()
+    with apart():
+        assert Processes.current() == Processes()
+    (folder / "seconds").write_text(str(time.monotonic() - start))
+
+
+def test_who_is_left_behind_is_told_at_once(tmp_path: Path) -> None:
+    assert together(left_behind, tmp_path) == [0, 7]
+    assert float((tmp_path / "seconds").read_text()) < 20
 
 
 def test_shares_cover_a_batch_once() -> None:

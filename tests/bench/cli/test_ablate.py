@@ -18,7 +18,8 @@ from spf_bench.run.execute import execute
 from spf_bench.run.plan import Run
 from spf_bench.suite import Preset
 from spf_bench.table.model import ALL, Entry, build
-from spf_bench.table.seeds import differences, mean_frame, merge, seed_half
+from spf_bench.table.seeds import differences, merge
+from spf_bench.table.together import mean_frame, seed_half
 from tests.bench.conftest import MiniSuite
 
 Cli = Callable[..., object]

@@ -1,5 +1,7 @@
 """The page about metrics speaks of every metric, option and checkpoint set there is."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 from spf_bench import paper
@@ -26,3 +28,11 @@ def test_every_column_of_text_scores_is_told():
     for metric in catalogue():
         if metric.key in ("clip_t", "mps", "image_reward"):
             assert all(f"`{column}`" in PAGE for column in metric.secondary)
+
+
+def test_the_list_of_metrics_is_the_classes_and_imports_none() -> None:
+    from spf_bench import facts
+
+    assert facts.facts()[0] == facts.of_classes(), "python -m spf_bench.facts writes the list anew"
+    script = "import sys; from spf_bench.facts import facts; facts(); print('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", script], capture_output=True, text=True).stdout == "False\n"

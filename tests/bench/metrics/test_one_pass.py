@@ -8,7 +8,8 @@ from spf_bench.errors import UserError
 from spf_bench.metrics import for_suite, precision
 from spf_bench.metrics.features import FeatureStore
 from spf_bench.metrics.summary import summarise
-from spf_bench.scoring.one_pass import Pair, score
+from spf_bench.scoring.one_batch import Pair
+from spf_bench.scoring.one_pass import score
 from spf_bench.world.targets import TARGETS
 from tests.bench.metrics.stand_ins import noise_pictures, triple
 

@@ -8,8 +8,8 @@ import pytest
 from spf_bench.models.backbone import Backbone
 from spf_bench.originals.build import Build
 from spf_bench.originals.make import make_originals
-from spf_bench.originals.share import Share
 from spf_bench.progress import Silent
+from spf_bench.share import Share
 from spf_bench.testset import TestSet
 from tests.bench.conftest import SAMPLING, MiniSuite, make_triples
 

@@ -17,8 +17,8 @@ from spf_bench.originals import make
 from spf_bench.originals.about import BUILD, About
 from spf_bench.originals.build import Build
 from spf_bench.originals.manifest import MANIFEST, Manifest
-from spf_bench.originals.share import Share, current
 from spf_bench.progress import Silent
+from spf_bench.share import Share, current
 from tests.bench.originals.conftest import Pixels, files
 
 Builds = Callable[..., Build]

@@ -14,7 +14,7 @@ from spf_bench.errors import UserError
 from spf_bench.metrics.clip_encoder import ClipEncoder
 from spf_bench.record import CAPTIONS, RECORD, SCORES, RunRecord
 from spf_bench.scoring.folders import score_folders
-from spf_bench.scoring.one_pass import read_rgb
+from spf_bench.scoring.one_batch import read_rgb
 
 pytestmark = pytest.mark.usefixtures("suite", "frozen")
 PAGE = Path(__file__).parents[3] / "docs" / "score.md"
@@ -78,7 +78,7 @@ def test_originals_are_seen_once_for_all_methods_and_nothing_is_scored_twice(the
 def test_each_image_is_decoded_once(theirs, tmp_path, monkeypatch):
     read = []
     monkeypatch.setattr(
-        "spf_bench.scoring.one_pass.read_rgb", lambda path: read.append(path.parent.name) or read_rgb(path)
+        "spf_bench.scoring.one_batch.read_rgb", lambda path: read.append(path.parent.name) or read_rgb(path)
     )
     record = scored(theirs, tmp_path / "runs")
     assert read.count("images") == 6

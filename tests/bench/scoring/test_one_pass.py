@@ -17,7 +17,8 @@ from spf_bench.metrics.features import FeatureStore
 from spf_bench.metrics.fid import FID
 from spf_bench.metrics.segcons import SegCons
 from spf_bench.metrics.summary import ALL, summarise
-from spf_bench.scoring.one_pass import Pair, read_rgb, score
+from spf_bench.scoring.one_batch import Pair, read_rgb
+from spf_bench.scoring.one_pass import score
 from tests.bench.metrics.stand_ins import Colours, ColourSegmenter, noise_pictures, picture, triple
 
 

@@ -7,7 +7,8 @@ import torch
 from spf_bench.metrics.features import FeatureStore
 from spf_bench.metrics.fid import FID
 from spf_bench.scoring import one_pass as scoring
-from spf_bench.scoring.one_pass import Pair, score
+from spf_bench.scoring.one_batch import Pair
+from spf_bench.scoring.one_pass import score
 from spf_bench.scoring.parts import Parts
 from tests.bench.metrics.stand_ins import Colours
 from tests.bench.scoring.test_one_pass import Redness

@@ -16,9 +16,9 @@ from PIL import Image
 
 from spf_bench.errors import UserError
 from spf_bench.files.store import file_sha256
-from spf_bench.originals.share import Share
 from spf_bench.portraits import Portraits
 from spf_bench.progress import Silent
+from spf_bench.share import Share
 from spf_bench.suite import Sampling
 from spf_bench.trainset import build, captioner, chunks, paint, write
 from spf_bench.trainset.build import Build

@@ -69,8 +69,17 @@ def test_no_other_name_is_looked_up(name, tmp_path):
 
 
 def test_files_of_no_use_are_said_to_be(tmp_path):
-    torch.save({"a": torch.zeros(2)}, tmp_path / "plain.pth")
+    torch.save({"epoch": 3}, tmp_path / "plain.pth")
     (tmp_path / "text.pth").write_text("not a pickle")
     for name in ("plain.pth", "text.pth", "absent.pth"):
         with pytest.raises(UserError):
             convert(tmp_path / name, tmp_path / "out.safetensors")
+
+
+@pytest.mark.parametrize(
+    "around", [lambda state: state, lambda state: {"epoch": 3, "state_dict": state, "lr": torch.ones(1)}]
+)
+def test_state_dicts_and_checkpoints_of_trainers(around, tmp_path):
+    torch.save(around({"a.weight": torch.ones(2), "a.bias": torch.zeros(1)}), tmp_path / "plain.ckpt")
+    assert convert(tmp_path / "plain.ckpt", tmp_path / "out.safetensors")[0] == 2
+    assert set(load_file(tmp_path / "out.safetensors")) == {"a.weight", "a.bias"}
