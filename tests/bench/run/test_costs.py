@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from spf_bench.progress import Silent
-from spf_bench.run.costs import Meter
+from spf_bench.run import costs
+from spf_bench.run.costs import Meter, peak_memory
 from spf_bench.run.execute import execute
 from spf_bench.run.plan import Run
 from spf_bench.table import costs as cost_table
@@ -39,6 +40,14 @@ assert idle.mib + 48 < inner.mib < outer.mib - 48 and abs(after - outer.mib) < 8
 """  # a process of its own: in one that has done much else, memory comes and goes meanwhile
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+def test_blocks_of_equal_peaks_end_each_in_its_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(costs, "_resident", lambda: 700.0)
+    with peak_memory() as outer:
+        with peak_memory() as inner:
+            pass
+        assert not any(one is inner for one in costs._under_way) and any(one is outer for one in costs._under_way)
 
 
 def test_costs_add_up_over_interruptions(tmp_path: Path) -> None:
