@@ -121,6 +121,7 @@ def _fork(rank: int, world: int, port: int, work: Callable[[], None]) -> int:
         if world > 1:
             os.environ |= {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(world)}
             os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "ACCELERATE_USE_CPU": "true"}
+            os.environ["OMP_NUM_THREADS"] = "1"  # or accelerate gives each as many threads as there are cores
         work()
         code = 0
     except BaseException:

@@ -43,7 +43,7 @@ def _fork(rank: int, world: int, port: int, work: Callable[[Share], object]) -> 
         PartialState._reset_state()  # as it was before the test's own process asked for it
         for name, value in (("RANK", rank), ("LOCAL_RANK", rank), ("WORLD_SIZE", world), ("MASTER_PORT", port)):
             os.environ[name] = str(value)
-        os.environ |= {"MASTER_ADDR": "127.0.0.1", "ACCELERATE_USE_CPU": "true"}
+        os.environ |= {"MASTER_ADDR": "127.0.0.1", "ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1"}
         work(current("cpu"))
         code = 0
     finally:
