@@ -11,7 +11,8 @@ import spf_bench.suite
 from spf_bench import testset
 from tests.bench.conftest import MiniSuite, make_triples
 
-PAGE = (Path(__file__).parents[2] / "docs" / "python.md").read_text(encoding="utf-8")
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs" / "python.md").read_text(encoding="utf-8")
 PIECES = dict(re.findall(r"## ([^\n]+)\n(?:(?!\n## ).)*?```python\n(.*?)```", PAGE, re.S))
 
 
@@ -33,6 +34,12 @@ def test_every_piece_has_ten_lines_at_most() -> None:
     assert len(PIECES) == 6
     long = [name for name, code in PIECES.items() if len([line for line in code.splitlines() if line.strip()]) > 10]
     assert long == []
+
+
+def test_the_readme_shows_pieces_of_the_page() -> None:
+    shown = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.S)
+    wanted = ("Load a test set", "Sample", "Score a folder of images", "Make a table")
+    assert shown == [PIECES[name] for name in wanted]
 
 
 def test_the_pieces_run(desk: None, capsys: pytest.CaptureFixture[str]) -> None:
