@@ -3,10 +3,11 @@
 Images and scores go through files. Over the wire go only what the main process decides, and that all have come so far.
 """
 
+import itertools
 import os
 import re
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TypeVar
@@ -15,6 +16,9 @@ from spf_bench.errors import UserError
 
 T = TypeVar("T")
 PATIENCE = timedelta(days=30)  # one may train or sample for weeks while the others wait; who ends is noticed at once
+HEARING = timedelta(seconds=10)
+TURNS = itertools.count()
+"""Numbers exchanges, alike in all processes of a launch."""
 SHARD = re.compile(r"([1-9]\d{0,4})/([1-9]\d{0,4})")
 
 
@@ -81,7 +85,20 @@ class Share:
         told: list[T | None] = [make() if self.main else None]
         with _together():
             broadcast_object_list(told)
+        self._heard()
         return told[0]  # type: ignore[return-value]
+
+    def _heard(self) -> None:
+        """Return in the main process once all others have heard it: one that ends before is taken for dead."""
+        from torch.distributed import DistError
+        from torch.distributed.distributed_c10d import _get_default_store
+
+        store, turn = _get_default_store(), next(TURNS)
+        with suppress(DistError):  # whoever has ended meanwhile is told of by the next exchange
+            if self.main:
+                store.wait([f"heard-{turn}-{rank}" for rank in range(1, self.world)], HEARING)
+            else:
+                store.set(f"heard-{turn}-{self.rank}", "")
 
 
 ALONE = Share()

@@ -193,6 +193,7 @@ def test_time_that_is_over_ends_the_ballot(page: Open, tmp_path: Path) -> None:
 
 def test_captions_are_shown_as_text(page: Open, server: Served) -> None:
     here = page(server.of(5))
+    here.wait_for_function("sheet?.items")  # the page has been shown before the ballot is there
     here.evaluate("text => { sheet.items[0].base = text; sheet.items[0].target = text; }", HOSTILE)
     here.locator("#begin").click()
     ready(here, 0, 0)
