@@ -90,9 +90,11 @@ class Share:
 
     def _heard(self) -> None:
         """Return in the main process once all others have heard it: one that ends before is taken for dead."""
-        from torch.distributed import DistError
+        from torch.distributed import DistError, is_initialized
         from torch.distributed.distributed_c10d import _get_default_store
 
+        if not is_initialized():  # then nothing was exchanged
+            return
         store, turn = _get_default_store(), next(TURNS)
         with suppress(DistError):  # whoever has ended meanwhile is told of by the next exchange
             if self.main:

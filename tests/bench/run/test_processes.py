@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from accelerate import PartialState
 
 from benchmarks import processes
 from spf_bench.errors import UserError
@@ -96,6 +97,7 @@ def test_the_benchmark_times_every_stage(
     planned: Planned, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(processes, "SUITE", "mini")
+    PartialState._reset_state()  # its processes are forked, and would take over what an earlier test has asked for
     processes.main(["--quick", "--json", str(tmp_path / "found.json")])
     figures = json.loads((tmp_path / "found.json").read_text())["figures"]
     assert all(seconds > 0 for world in ("1", "2") for seconds in figures[world].values())
