@@ -6,7 +6,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from spf_bench.method import get_method
+from spf_bench.errors import UserError
+from spf_bench.method import Method, get_method
 from spf_bench.metrics.plugins import checked
 from spf_bench.plugins import from_file
 from tests.fuzz.outcome import fuzzed, outcome, writes_only_below
@@ -37,7 +38,8 @@ SOURCES = (
 def test_addresses(tmp_path: Path, address: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     with writes_only_below(tmp_path):
-        outcome(lambda: get_method(address))
+        found = outcome(lambda: get_method(address))
+    assert isinstance(found, UserError) or found.name == address  # nothing but a name of ours is a method here
 
 
 @fuzzed()
@@ -48,5 +50,7 @@ def test_files_that_are_no_modules(tmp_path: Path, data: st.DataObject, name: st
     path = tmp_path / f"mine{number}.py"
     path.write_bytes(source)
     with writes_only_below(tmp_path, "__pycache__"):
-        outcome(lambda: get_method(f"{path}:{name}"))
-        outcome(lambda: checked(from_file(f"{path}:{name}"), str(path)))
+        found = outcome(lambda: get_method(f"{path}:{name}"))
+        metric = outcome(lambda: checked(from_file(f"{path}:{name}"), str(path)))
+    assert isinstance(found, UserError) or (name == "Mine" and isinstance(found, Method))
+    assert isinstance(metric, UserError)  # none of the files has one

@@ -1,5 +1,6 @@
 """Settings of training and of methods: YAML files, ``name=value`` words, and budgets."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,11 @@ from baselines.oft import OFT
 from baselines.spf import SPF
 from baselines.svdiff.method import SVDiff
 from baselines.tokencompose.method import TokenCompose
+from spf_bench.errors import UserError
 from spf_bench.method import Method
 from spf_bench.suite import get_suite
 from spf_train.config import TrainConfig
+from spf_train.errors import ConfigError
 from spf_train.overrides import resolve
 from spf_train.settings import leaves, to_dict
 from tests.fuzz.outcome import fuzzed, outcome
@@ -59,11 +62,13 @@ def test_yaml_files(tmp_path: Path, raw: bytes) -> None:
 @fuzzed(60)
 @given(given_words=st.lists(words, max_size=3))
 def test_words_of_the_trainer(given_words: list[str]) -> None:
-    outcome(lambda: resolve("world", None, given_words))
+    found = outcome(lambda: resolve("world", None, given_words))
+    assert isinstance(found, ConfigError) or found == TrainConfig.from_dict(to_dict(found))
 
 
 @fuzzed(60)
 @given(kind=st.sampled_from(METHODS), given_words=st.lists(words, min_size=1, max_size=2))
 def test_words_of_methods(kind: type[Method], given_words: list[str]) -> None:
     preset = get_suite("world").preset("quick")
-    outcome(lambda: kind().with_changes(given_words).config(preset))
+    found = outcome(lambda: kind().with_changes(given_words).config(preset))
+    assert isinstance(found, UserError) or json.loads(json.dumps(found, allow_nan=False)) is not None
