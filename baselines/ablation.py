@@ -7,7 +7,7 @@ from rich.console import Console
 
 from baselines.claims import check
 from baselines.experiment import Experiment, diverged
-from baselines.variants import Ablation
+from baselines.variants import SPF, Ablation
 from spf_bench.errors import UserError
 from spf_bench.record import Score
 from spf_bench.table.model import ALL, Cell, Entry, Row, Table, table_of
@@ -26,6 +26,8 @@ class Results:
     """The methods that do not train."""
     variants: dict[str, list[Entry]] = field(default_factory=dict)
     """By the variant's name: its runs in the order of the seeds."""
+    method: str = ""
+    """The variant whose settings are the preset's own: SPF as this suite trains it."""
     diverged: list[str] = field(default_factory=list)
     """Variants and seeds whose training diverged; a variant with one of them stands in no table."""
 
@@ -38,6 +40,7 @@ def carry_out(experiment: Experiment, ablation: Ablation, seeds: int, console: C
     """
     plan = [(v, seed, experiment.run("spf", v.changes, seed)) for seed in range(seeds) for v in ablation.variants]
     results = Results([experiment.finish(experiment.run(name), name, console) for name in REFERENCES])
+    results.method = method_of(experiment, ablation)
     for variant, seed, run in plan:
         title = f"{variant.title}, seed {seed}"
         try:
@@ -49,17 +52,23 @@ def carry_out(experiment: Experiment, ablation: Ablation, seeds: int, console: C
     return results
 
 
+def method_of(experiment: Experiment, ablation: Ablation) -> str:
+    """Name the variant that is SPF as the suite's preset has it; empty where none is."""
+    own = experiment.run("spf").folder
+    return next((v.name for v in ablation.variants if experiment.run("spf", v.changes).folder == own), "")
+
+
 def tables(results: Results, ablation: Ablation, seeds: int) -> list[Table]:
     """Return the table in the paper's shape, and one of the differences from the method as it is."""
     whole = {name: entries for name, entries in results.variants.items() if len(entries) == seeds}
-    titles = {variant.name: variant.title for variant in ablation.variants}
+    titles = _titles(results, ablation)
     rows = [merge([entry], entry.record.method.title) for entry in results.references]
     rows += [merge(entries, titles[name]) for name, entries in whole.items()]
     notes = [*([NOTE] if seeds > 1 else []), *(f"left out: {reason}" for reason in results.diverged)]
     main = table_of(rows, ALL, notes)
     head = f"{ablation.title}; mean of {seeds} seed{'s' if seeds > 1 else ''}; {main.heading}"
     main = replace(main, heading=head)
-    return [main, *_differences(whole, ablation, main)]
+    return [main, *_differences(whole, ablation, titles, main)]
 
 
 def verdicts(results: Results, ablation: Ablation, seeds: int) -> Iterator[str]:
@@ -78,8 +87,17 @@ def gaps(whole: Mapping[str, Sequence[Entry]], ablation: Ablation) -> dict[str, 
     return {name: differences(e, reference) for name, e in whole.items() if name != ablation.reference}
 
 
-def _differences(whole: Mapping[str, Sequence[Entry]], ablation: Ablation, main: Table) -> Iterator[Table]:
+def _titles(results: Results, ablation: Ablation) -> dict[str, str]:
+    """Names in print by variant; the one that is the method as its preset has it says so."""
     titles = {variant.name: variant.title for variant in ablation.variants}
+    if results.method and titles[results.method] != SPF.title:
+        titles[results.method] += f" ({SPF.title})"
+    return titles
+
+
+def _differences(
+    whole: Mapping[str, Sequence[Entry]], ablation: Ablation, titles: Mapping[str, str], main: Table
+) -> Iterator[Table]:
     rows = []
     for name, scores in gaps(whole, ablation).items():
         found = {c.key: scores[c.key] for c in main.columns if c.key in scores}

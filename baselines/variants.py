@@ -10,7 +10,7 @@ class Variant:
     name: str
     """Its name in results."""
     title: str
-    """Its name in print, as the paper has it."""
+    """Its name in print, as the paper has it; which one is the method, the suite's preset says."""
     changes: tuple[str, ...] = ()
     """What is set otherwise than in the preset."""
 
@@ -48,12 +48,12 @@ ABLATIONS = {
             Variant("all", "Full weights", ("stage2.trainable=all",)),
             Variant("lora", "LoRA on cross-attention", ("stage2.trainable=lora",)),
             Variant("adapter", "Adapter on cross-attention", ("stage2.trainable=adapter",)),
-            Variant("spf", "Cross-attention (SPF)", ("stage2.trainable=cross_attention",)),
+            Variant("spf", "Cross-attention", ("stage2.trainable=cross_attention",)),
         ),
     ),
     "5": Ablation(
         "Table 5: stages",
-        (NAIVE, Variant("only_stage2", "Only stage 2", ("stage1=null",)), Variant("spf", "Both stages (SPF)")),
+        (NAIVE, Variant("only_stage2", "Only stage 2", ("stage1=null",)), Variant("spf", "Both stages")),
     ),
 }
 

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from baselines import variants
+from baselines.ablation import method_of
 from baselines.claims import CLAIMS, check, verdict
 from baselines.experiment import Experiment
 from baselines.sweep import plan
@@ -138,6 +139,15 @@ def test_ablate_prints_the_papers_table(cli: Cli, tmp_path: Path) -> None:
     assert len(list((tmp_path / "runs" / "mini").glob("*/record.json"))) == 2 + 3
     stages = [folder.name.split("-")[0] for folder in (tmp_path / "runs/cache/checkpoints").iterdir()]
     assert (stages.count("stage1"), stages.count("stage2")) == (1, 2)
+
+
+@pytest.mark.parametrize(("trainable", "own"), [("all", "all"), ("cross_attention", "spf"), ("lora", "lora")])
+def test_the_row_that_is_the_method_is_the_one_with_the_presets_settings(
+    suite: MiniSuite, frozen: object, tmp_path: Path, trainable: str, own: str
+) -> None:
+    changes = [f"stage2.trainable={trainable}"]
+    experiment = Experiment.of("mini", None, None, "default", "cpu", None, changes, tmp_path)
+    assert method_of(experiment, variants.ABLATIONS["4"]) == own
 
 
 def test_sweep_prints_and_plots_a_row_for_each_weight(cli: Cli, tmp_path: Path) -> None:
