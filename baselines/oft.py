@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 class OFTSettings(Settings):
     """Size of the rotations; the paper turns four blocks a layer."""
 
-    lr_factor: float = 3.0
+    lr_factor: float = 1.0
     blocks: int = 4
     """Rotations a layer: each turns an equal share of its inputs; more blocks are fewer parameters."""
     eps: float | None = None
