@@ -3,6 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -52,7 +53,7 @@ def available() -> dict[str, Path]:
 
 
 def load(name: str) -> TestSet:
-    """Load a test set by name or folder, refusing one that its checksums do not cover.
+    """Load a test set by name, folder or ``triples.jsonl``, refusing one that its checksums do not cover.
 
     Raises:
         UserError: No such test set, a file differs from its checksum, or a line is not a triple.
@@ -69,6 +70,15 @@ def reference(testset: TestSet) -> str:
     """Return what ``load`` finds a test set by: its name if it is among those frozen here, or its folder."""
     known = available().get(testset.name)
     return testset.name if known == testset.folder else str(testset.folder.absolute())
+
+
+def place(name: str) -> Path:
+    """Return the folder that a path means: its own, or that of the triples which it names or links to."""
+    path = Path(name)
+    with suppress(RuntimeError):  # the home of nobody here
+        path = path.expanduser()
+    path = path.resolve()
+    return path.parent if path.name == TRIPLES else path
 
 
 def verify(folder: Path) -> None:
@@ -131,11 +141,11 @@ def counts(triples: Iterable[Triple]) -> dict[Category, int]:
 
 
 def _folder(name: str) -> Path | None:
-    """Return the folder of somebody's own test set, by its real name, which runs are filed under."""
+    """Return the folder of somebody's own test set, or of its triples, by its real name, which runs are filed under."""
     try:
-        folder = Path(name).expanduser().resolve()
+        folder = place(name)
         return folder if (folder / TRIPLES).is_file() else None
-    except (OSError, ValueError, RuntimeError):  # a name too long, with a NUL, or of nobody's home
+    except (OSError, ValueError):  # a name too long, or with a NUL
         return None
 
 

@@ -59,7 +59,7 @@ def locate(name: str) -> Place:
     Raises:
         UserError: It is neither a test set nor a folder of originals.
     """
-    folder = testsets.available().get(name) or Path(name).expanduser()
+    folder = testsets.available().get(name) or testsets.place(name)
     if (folder / TRIPLES).exists() or (folder / SUMS).exists():
         images = folder / IMAGES
         begun = (images / BUILD).exists() or (images / MANIFEST).exists()

@@ -16,10 +16,13 @@ from spf_bench.world.targets import by_phrase
 from tests.bench.conftest import make_triples
 
 
-def test_saved_triples_load_as_they_were(frozen: testset.TestSet) -> None:
+def test_saved_triples_load_as_they_were(frozen: testset.TestSet, tmp_path: Path) -> None:
     assert list(frozen.triples) == make_triples()
     assert testset.available() == {"mini": frozen.folder}
     assert testset.load(str(frozen.folder)).sha256 == frozen.sha256
+    link = tmp_path / "mini.jsonl"
+    link.symlink_to(frozen.folder / testset.TRIPLES)
+    assert testset.load(str(link)) == testset.load("mini")
     assert testset.counts(frozen.triples) == dict.fromkeys(
         (Category.facial_attributes, Category.image_style, Category.accessories), 2
     )
