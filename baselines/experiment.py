@@ -55,10 +55,12 @@ class Experiment:
             UserError: A name nobody knows, or a device that is not there.
         """
         from spf_bench.environment import pick_device, set_threads
+        from spf_bench.originals.built import as_built
         from spf_bench.suite import get_suite
 
         chosen = get_suite(suite)
         frozen, where = load(testset or chosen.testset), pick_device(device)
+        chosen = as_built(chosen, frozen)
         set_threads(threads)
         return cls(chosen, frozen, limit, chosen.preset(preset), where, tuple(changes or ()), runs)
 

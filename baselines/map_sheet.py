@@ -11,6 +11,8 @@ import torch.nn.functional as F
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
+from spf_bench.files.store import write_atomic
+
 CELL, LABEL, HEAD, GAP = 112, 190, 22, 4  # pixels: of a cell, of row labels and column heads, between cells
 # Dark to bright as brightness rises, in colours that the colour-blind tell apart.
 HEAT = np.array([(10, 12, 50), (75, 25, 120), (180, 50, 100), (245, 130, 40), (252, 245, 150)], float)
@@ -47,8 +49,7 @@ def sheet(title: str, lines: Sequence[Line], to: Path) -> Path:
             resized = Image.fromarray(cell).resize((CELL, CELL), Image.Resampling.NEAREST)
             picture.paste(resized, (LABEL + column * (CELL + GAP), top))
         top += CELL + GAP
-    to.parent.mkdir(parents=True, exist_ok=True)
-    picture.save(to, optimize=True)
+    write_atomic(to, lambda part: picture.save(part, optimize=True))
     return to
 
 

@@ -63,7 +63,7 @@ def read_texts(triple: Triple, tokenizer: Any, clip: FrozenClip, shift: float) -
     found = prompts.positions([triple.base], [triple.target])[0].phrases
     embeds = clip.embed_texts([triple.target, *(phrase.text for phrase in found)]).cpu()
     spans = torch.tensor([[(phrase.first, phrase.end) for phrase in found]])
-    offsets = tokenizer(triple.prompt, return_offsets_mapping=True)["offset_mapping"]
+    offsets = prompts.tokenizer(triple.prompt, return_offsets_mapping=True)["offset_mapping"]
     after = len(triple.base) + len(", ")
     inside = [start >= after and end > start for start, end in offsets]
     target = torch.zeros(1, 1, prompts.context, dtype=torch.bool)

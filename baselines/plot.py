@@ -6,6 +6,8 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
+from spf_bench.files.store import write_atomic
+
 SIZE, MARGIN = (440, 320), (64, 40, 16, 52)  # pixels of a panel; its left, upper, right and lower margin
 COLOURS = ("#1f5fa8", "#c4501b", "#2f8f4e", "#7a4fa3")
 GREY = "#9a9a9a"
@@ -36,8 +38,7 @@ def plot(panels: Sequence[Panel], to: Path, notes: Sequence[str] = ()) -> Path:
         picture = Image.new("RGB", SIZE, "white")
         _draw(ImageDraw.Draw(picture), panel)
         sheet.paste(picture, (number * SIZE[0], 0))
-    to.parent.mkdir(parents=True, exist_ok=True)
-    sheet.save(to, optimize=True)
+    write_atomic(to, lambda part: sheet.save(part, optimize=True))
     return to
 
 

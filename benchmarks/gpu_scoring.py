@@ -25,7 +25,7 @@ from benchmarks.scoring_full import Suite
 from benchmarks.scoring_networks import write_pairs
 from benchmarks.training_parts import Clock
 from spf_bench.metrics.base import SetMetric
-from spf_bench.metrics.features import FeatureStore
+from spf_bench.metrics.feature_store import FeatureStore
 from spf_bench.scoring.one_pass import Pair, score
 
 TARGET = 900.0  # seconds for 5,000 pairs on one H200

@@ -24,7 +24,7 @@ from benchmarks.measure import Found, Timing, options, ratio, taken, tell, timed
 from benchmarks.scoring_columns import Side, columns
 from benchmarks.scoring_networks import write_pairs
 from spf_bench.metrics.base import Metric, SetMetric
-from spf_bench.metrics.features import FeatureStore
+from spf_bench.metrics.feature_store import FeatureStore
 from spf_bench.scoring.one_pass import Scores, score
 
 

@@ -99,10 +99,11 @@ def _seg_cons(size: Size, points: int) -> Side:
 
 def _clip(size: Size) -> list[Side]:
     from transformers import CLIPProcessor
-    from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
+
+    from spf_bench.models.image_processor import pil_processor
 
     model = clip(size, size.clip_patch, seed=2)
-    images = CLIPImageProcessorPil(
+    images = pil_processor()(
         size={"shortest_edge": size.side}, crop_size={"height": size.side, "width": size.side},
         image_mean=list(MEAN), image_std=list(STD),
     )  # fmt: skip

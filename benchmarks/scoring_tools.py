@@ -111,13 +111,16 @@ class Plain(nn.Module):
 
     def get_image_features(self, pixels: Tensor) -> Tensor:
         """Projected image features [B, D]."""
-        found: Tensor = self.model.get_image_features(pixels).pooler_output
-        return found
+        return _plain(self.model.get_image_features(pixels))
 
     def get_text_features(self, ids: Tensor, mask: Tensor) -> Tensor:
         """Projected text features [B, D]."""
-        found: Tensor = self.model.get_text_features(ids, mask).pooler_output
-        return found
+        return _plain(self.model.get_text_features(ids, mask))
+
+
+def _plain(features: Any) -> Tensor:
+    found: Tensor = features if torch.is_tensor(features) else features.pooler_output
+    return found
 
 
 def identity(folder: Path) -> Tool:

@@ -7,6 +7,7 @@ from textwrap import wrap
 from PIL import Image, ImageDraw, ImageFont
 
 from spf_bench.errors import UserError
+from spf_bench.files.store import write_atomic
 from spf_bench.table.model import Entry, build
 from spf_bench.testset import load
 from spf_bench.triple import Category, Triple, image
@@ -49,8 +50,7 @@ def draw(entries: Sequence[Entry], to: Path, n: int = 8, category: Category | No
             with Image.open(image(folders[row.record.run], triple)) as portrait:
                 enlarged = portrait.convert("RGB").resize((cell, cell), Image.Resampling.NEAREST)
             sheet.paste(enlarged, (LABEL + column * (cell + GAP), top))
-    to.parent.mkdir(parents=True, exist_ok=True)
-    sheet.save(to, optimize=True)
+    write_atomic(to, lambda part: sheet.save(part, optimize=True))
     return to
 
 

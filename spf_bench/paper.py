@@ -30,6 +30,7 @@ MODULES = {
 }
 """Packages outside the core installation, and whose they are."""
 INSTALL = "pip install 'spf-bench[paper]'"
+RUNTIME = "pip install onnxruntime  # or, on a GPU machine, 'onnxruntime-gpu[cuda,cudnn]': never both"
 
 
 @dataclass(frozen=True)
@@ -88,7 +89,7 @@ def missing_packages() -> Iterator[Problem]:
             importlib.import_module(name)
         except (ImportError, OSError, RuntimeError) as error:  # RuntimeError: a torchvision built for another torch
             why = (str(error).splitlines() or [type(error).__name__])[0]
-            yield Problem(name, f"{why} ({used_by})", INSTALL)
+            yield Problem(name, f"{why} ({used_by})", RUNTIME if name == "onnxruntime" else INSTALL)
 
 
 def _no_base(asked: str | None) -> Iterator[Problem]:

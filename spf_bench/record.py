@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from spf_bench.environment import Environment
 from spf_bench.errors import UserError
 from spf_bench.files import typed
+from spf_bench.files.intact import whole
 from spf_bench.files.store import write_atomic, write_json, write_parquet
 from spf_bench.suite import Sampling
 
@@ -185,6 +186,11 @@ class RunRecord:
 def column_of(metric: "Metric | SetMetric") -> Column:
     """Return the facts of a metric that a record keeps."""
     return Column(**{fact.name: _plain(getattr(metric, fact.name)) for fact in fields(Column)})
+
+
+def complete(folder: Path) -> bool:
+    """Say whether all that a finished run leaves of its scores is there, and whole."""
+    return all(whole(folder / name) for name in (RECORD, SCORES, FEATURES))
 
 
 def keep(folder: Path, found: "Scores") -> None:

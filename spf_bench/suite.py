@@ -2,11 +2,12 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from copy import copy
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from spf_bench.errors import unknown
+from spf_bench.errors import UserError, unknown
 from spf_bench.triple import Category
 
 if TYPE_CHECKING:
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
 
 
 TRIAL = 8  # images: two batches of the trials' trainings
+DTYPES = ("float32", "float16", "bfloat16")
+"""Floating types that images are sampled in, by their names in ``torch``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +32,7 @@ class Sampling:
     negative_prompt: str = ""
     """Text of the unconditional branch."""
     dtype: str = "float32"
-    """Floating type of the networks, a name in ``torch``."""
+    """Floating type of the networks, one of ``DTYPES``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +86,20 @@ class Suite(ABC):
         if name not in self.presets:
             raise unknown("preset", name, self.presets, "spf-bench run --help")
         return self.presets[name]
+
+    def sampled_in(self, dtype: str | None) -> Self:
+        """Return the suite with images sampled in another of ``DTYPES``; None is its own.
+
+        Raises:
+            UserError: It is none of them.
+        """
+        if dtype is None or dtype == self.sampling.dtype:
+            return self
+        if dtype not in DTYPES:
+            raise UserError(f"images cannot be sampled in {dtype!r}", "", f"one of {', '.join(DTYPES)}")
+        other = copy(self)
+        vars(other)["sampling"] = replace(self.sampling, dtype=dtype)
+        return other
 
     @property
     def trial(self) -> Preset:

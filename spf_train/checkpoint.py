@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,20 +11,27 @@ from typing import Any
 
 import torch
 
-from spf_train.errors import ConfigError
+from spf_train.durable import move_durably
+from spf_train.errors import ConfigError, explained
 from spf_train.processes import Processes
 
 
 def write_atomically(path: Path, write: Callable[[Path], Any]) -> None:
-    """Has `write` fill a new file or folder beside `path`, then puts it in place in one move."""
+    """Has `write` fill a new file or folder beside `path`, then puts it in place in one move; or leaves nothing."""
     path.parent.mkdir(parents=True, exist_ok=True)
     new = path.with_name(f".{path.name}.new")
     if new.is_dir():
         shutil.rmtree(new)
-    write(new)
-    if path.is_dir():
-        shutil.rmtree(path)
-    os.replace(new, path)
+    try:
+        write(new)
+        if path.is_dir():
+            shutil.rmtree(path)
+        move_durably(new, path)
+    except BaseException:
+        if new.is_dir():
+            shutil.rmtree(new)
+        new.unlink(missing_ok=True)  # what a full disk cut short may be large
+        raise
 
 
 class RunFolder:
@@ -44,7 +50,9 @@ class RunFolder:
         if not run.is_file() and self.processes.main:
             write_atomically(run, lambda new: new.write_text(json.dumps(self.identity, indent=2)))
         self.processes.barrier()
-        if (found := json.loads(run.read_text())) != self.identity:
+        with explained(f"cannot read {run}", "delete this folder: it is made again"):
+            found = dict(json.loads(run.read_text()))
+        if found != self.identity:
             differing = sorted(key for key in self.identity if found.get(key) != self.identity[key])
             why = f"it was started with another {', '.join(differing) or 'version of the trainer'}"
             raise ConfigError(f"cannot resume {self.path}", why, "choose another folder, or delete this one")
@@ -79,7 +87,8 @@ class RunFolder:
         path = self.path / "checkpoint.pt"
         if not path.is_file():
             return None
-        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        with explained(f"cannot read {path}", "delete this file: the stage starts from its beginning then"):
+            state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
         return state
 
     def save_result(self, save: Callable[[Path], None]) -> None:

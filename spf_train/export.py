@@ -66,5 +66,8 @@ def export(
 
 def _facts_of(result: Path) -> dict[str, Any] | None:
     """The facts of the pipeline that was exported before, if one was; it is moved into place when all is there."""
-    path = result / "training.json"
-    return json.loads(path.read_text()) if path.is_file() else None
+    try:
+        facts: dict[str, Any] = json.loads((result / "training.json").read_text())
+    except (OSError, ValueError):
+        return None
+    return facts

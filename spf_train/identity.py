@@ -16,6 +16,7 @@ from spf_train.content import content_keys
 from spf_train.sample import Sample
 from spf_train.shards import key_of
 from spf_train.store import Store, alone
+from spf_train.text import telling_places
 
 
 def samples_digest(
@@ -69,6 +70,6 @@ def module_digest(module: nn.Module, *settings: object) -> str:
 
 def tokenizer_digest(tokenizer: Any) -> str:
     """A key of what decides a text's token ids; not of padding and truncation, which every call sets anew."""
-    parts = json.loads(tokenizer.backend_tokenizer.to_str())
+    parts = json.loads(telling_places(tokenizer).backend_tokenizer.to_str())
     deciding = {name: part for name, part in parts.items() if name not in {"padding", "truncation"}}
     return key_of(json.dumps(deciding, sort_keys=True), str(tokenizer.model_max_length))

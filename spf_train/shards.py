@@ -16,6 +16,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from spf_train.durable import move_durably
 from spf_train.errors import ConfigError, explained
 
 KEY_BYTES = 16
@@ -127,7 +128,7 @@ def write(path: Path, columns: Columns, metadata: dict[str, str] | None = None) 
     new = path.with_name(f".{path.name}.{os.getpid()}")  # another run may be writing the same file
     try:
         save_file({name: column.contiguous() for name, column in columns.items()}, new, metadata)
-        os.replace(new, path)
+        move_durably(new, path)
     finally:
         new.unlink(missing_ok=True)
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import shutil
+import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -46,8 +49,10 @@ def load_tokenizer(layout: Path = SD15) -> Any:
     letters = sorted(pre_tokenizers.ByteLevel.alphabet())  # the printable bytes first, then the others
     pieces = [*letters, *(f"{letter}</w>" for letter in letters), *map("".join, merges)]
     pieces += ["<|startoftext|>", "<|endoftext|>"]
-    vocabulary = {piece: i for i, piece in enumerate(pieces)}
-    return CLIPTokenizer(vocab=vocabulary, merges=merges, model_max_length=77)
+    with tempfile.TemporaryDirectory() as both:  # transformers 4 knows no other way in than files
+        (Path(both) / "vocab.json").write_text(json.dumps({piece: i for i, piece in enumerate(pieces)}), "utf-8")
+        shutil.copy(path / "merges.txt", both)
+        return CLIPTokenizer.from_pretrained(both, model_max_length=77)
 
 
 def refuse_pickle(path: Path) -> None:

@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
+from transformers import CLIPTokenizerFast
 
 TOKENIZE_BATCH = 4096
+
+
+def telling_places(tokenizer: Any) -> Any:
+    """The same CLIP tokenizer, able to tell where in a text its tokens stand; of transformers 4's two, one cannot."""
+    if getattr(tokenizer, "is_fast", True):
+        return tokenizer
+    with tempfile.TemporaryDirectory() as folder:
+        tokenizer.save_pretrained(folder)
+        return CLIPTokenizerFast.from_pretrained(folder)
 
 
 def complete_text(base: str, target: str) -> str:
@@ -44,7 +55,7 @@ class Prompts:
     """Token ids of texts, padded to the tokenizer's context of L tokens."""
 
     def __init__(self, tokenizer: Any) -> None:
-        self.tokenizer = tokenizer
+        self.tokenizer = telling_places(tokenizer)
         self.context: int = tokenizer.model_max_length
 
     def ids(self, text: str) -> list[int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import tempfile
 from pathlib import Path
 
 import torch
@@ -60,7 +61,10 @@ def _vocabulary() -> tuple[dict[str, int], list[tuple[str, str]]]:
 def tiny_tokenizer() -> CLIPTokenizer:
     """A CLIPTokenizer with a context of 40 tokens; every word of CAPTIONS is one or a few tokens."""
     vocabulary, merges = _vocabulary()
-    return CLIPTokenizer(vocab=vocabulary, merges=merges, model_max_length=CONTEXT)
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / "vocab.json").write_text(json.dumps(vocabulary))
+        (Path(folder) / "merges.txt").write_text("\n".join(["#version: 0.2", *map(" ".join, merges), ""]))
+        return CLIPTokenizer.from_pretrained(folder, model_max_length=CONTEXT)
 
 
 def _text_config() -> CLIPTextConfig:

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from spf_bench.cli.options import DEFAULT_RUNS, Runs
+from spf_bench.cli.options import DEFAULT_RUNS, Runs, files
 from spf_bench.table.layout import Format
 
 
@@ -14,7 +14,7 @@ def claims(
     preset: Annotated[str, typer.Option(help="Only runs of this training budget count.")] = "default",
     kind: Annotated[Format, typer.Option("--format", help="Plain text, Markdown, CSV, LaTeX or JSON.")] = Format.text,
     to: Annotated[
-        Path | None, typer.Option(help="Write .md, .csv, .tex, .json or .txt instead.", metavar="FILE")
+        Path | None, typer.Option(help="Write .md, .csv, .tex, .json or .txt instead.", metavar="FILE", callback=files)
     ] = None,
 ) -> None:
     """Say which of the paper's claims 1 to 4, 10 and 11 hold in the runs below a folder.

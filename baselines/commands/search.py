@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from spf_bench.cli.options import DEFAULT_RUNS, Device, Runs, Threads
+from spf_bench.cli.options import DEFAULT_RUNS, Device, Runs, Threads, folder
 
 if TYPE_CHECKING:
     from baselines.search import Search
@@ -17,7 +17,9 @@ def search(
     space: Annotated[Path, typer.Option(help="YAML file: what is tried, and how; docs/train.md has one.")],
     trials: Annotated[int | None, typer.Option(min=1, help="Trials in all; by default as the file says.")] = None,
     runs: Runs = DEFAULT_RUNS,
-    to: Annotated[Path, typer.Option(help="Folder of the file of trials.", metavar="DIR")] = Path("reports/search"),
+    to: Annotated[Path, typer.Option(help="Folder of the file of trials.", metavar="DIR", callback=folder)] = Path(
+        "reports/search"
+    ),
     device: Device = None,
     threads: Threads = None,
 ) -> None:

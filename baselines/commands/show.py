@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from spf_bench.cli import options
 from spf_bench.cli.options import DEFAULT_RUNS, Changes, Device, Preset, Runs, Seed, Suite, TestSet, Threads
 
 if TYPE_CHECKING:
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
 
 Id = Annotated[str, typer.Option("--triple", help="Id of a triple, or its number from 1.", metavar="ID")]
 Steps = Annotated[int, typer.Option(min=1, help="How many timesteps to draw.")]
+Picture = Annotated[Path, typer.Option(help="The picture to write.", callback=options.picture)]
 Checkpoint = Annotated[
     Path | None, typer.Option(help="Folder that `spf-bench train` wrote; by default SPF's run, trained if need be.")
 ]
@@ -26,7 +28,7 @@ def sfcm(
     seed: Seed = 0,
     steps: Steps = 5,
     checkpoint: Checkpoint = None,
-    to: Annotated[Path, typer.Option(help="The picture to write.")] = Path("sfcm.png"),
+    to: Picture = Path("sfcm.png"),
     runs: Runs = DEFAULT_RUNS,
     device: Device = None,
     threads: Threads = None,
@@ -51,7 +53,7 @@ def attention(
     seed: Seed = 0,
     steps: Steps = 5,
     checkpoint: Checkpoint = None,
-    to: Annotated[Path, typer.Option(help="The picture to write.")] = Path("attention.png"),
+    to: Picture = Path("attention.png"),
     runs: Runs = DEFAULT_RUNS,
     device: Device = None,
     threads: Threads = None,

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from spf_bench.cli import options
 from spf_bench.cli.options import DEFAULT_RUNS, Changes, Device, Limit, Preset, Runs, Seeds, Suite, TestSet, Threads
 from spf_bench.table.formats import Format
 
@@ -21,7 +22,9 @@ def sweep(
     preset: Preset = "default",
     changes: Changes = None,
     runs: Runs = DEFAULT_RUNS,
-    to: Annotated[Path | None, typer.Option(help="Folder for sweep.json and sweep.png.", metavar="DIR")] = None,
+    to: Annotated[
+        Path | None, typer.Option(help="Folder for sweep.json and sweep.png.", metavar="DIR", callback=options.folder)
+    ] = None,
     device: Device = None,
     threads: Threads = None,
     kind: Annotated[Format, typer.Option("--format", help="Plain text, Markdown, CSV or LaTeX.")] = Format.text,

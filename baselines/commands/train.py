@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from spf_bench.cli.options import Changes, Device, Suite, Threads
+from spf_bench.cli.options import Changes, Device, Suite, Threads, folder
 
 
 def train(
@@ -24,13 +24,16 @@ def train(
     clip: Annotated[
         str | None, typer.Option(help="CLIP of stage 2; by default CLIP ViT-L/14.", metavar="ID_OR_PATH")
     ] = None,
-    out: Annotated[Path | None, typer.Option(help="Folder of the training and its result.", metavar="DIR")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder of the training and its result.", metavar="DIR", callback=folder)
+    ] = None,
     config: Annotated[Path | None, typer.Option(help="YAML file of settings over the preset.", metavar="FILE")] = None,
     changes: Changes = None,
     seed: Annotated[int | None, typer.Option(help="Seed of data order, noise and, in the world, data.")] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Use only the first N samples.", metavar="N")] = None,
     cache: Annotated[
-        Path | None, typer.Option(help="Folder that keeps encodings; by default below --out.", metavar="DIR")
+        Path | None,
+        typer.Option(help="Folder that keeps encodings; by default below --out.", metavar="DIR", callback=folder),
     ] = None,
     max_skipped: Annotated[
         float, typer.Option(min=0, max=1, help="Share of unusable samples above which training does not start.")
@@ -78,14 +81,14 @@ def train(
     chosen, name = get_suite(suite), preset or ("world" if data is None and suite != "paper" else "paper")
     how = settings(chosen, method, name, config, changes or (), seed, trace_every)
     parts = first(sources(chosen, how, name, data, base_model, clip), limit)
-    folder = out or Path("runs") / "train" / f"{method}-{name}"
+    place = out or Path("runs") / "train" / f"{method}-{name}"
     main = os.environ.get("RANK", "0") == "0"  # of the processes that accelerate launched, one speaks
     set_threads(threads)
-    with hold(folder, err.print), Bars(err) if main else nullcontext(Silent()) as progress:
-        watch = tracer(chosen, parts, folder / "trace", trace_limit, device, progress) if trace else None
+    with hold(place, err.print), Bars(err) if main else nullcontext(Silent()) as progress:
+        watch = tracer(chosen, parts, place / "trace", trace_limit, device, progress) if trace else None
         with for_users():
             result = train_stages(
-                how, parts.base_model, parts.clip if how.stage2 else None, parts.data, folder,
+                how, parts.base_model, parts.clip if how.stage2 else None, parts.data, place,
                 cache=cache, progress=Report(progress), on_checkpoint=None if watch is None else watch.add,
                 device=device, max_skipped=0.0 if strict else max_skipped, prediction_type=prediction_type,
             )  # fmt: skip

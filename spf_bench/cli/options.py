@@ -1,10 +1,14 @@
 """Options that several commands have, so that they are called and explained alike everywhere."""
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
+from spf_bench.errors import UserError
+
+PICTURES = (".png", ".jpg", ".jpeg", ".webp")
 DEFAULT_RUNS = Path("runs")
 
 Runs = Annotated[Path, typer.Option("--runs", help="Folder of runs and their cache.", metavar="DIR")]
@@ -20,3 +24,38 @@ Changes = Annotated[
 ]
 Device = Annotated[str | None, typer.Option(help="cpu or cuda; by default cuda where there is one.")]
 Threads = Annotated[int | None, typer.Option(min=1, help="CPU threads; by default all cores.")]
+
+
+def files(value: Any) -> Any:
+    """Refuse an option's file, or files, that cannot be written; a callback, so that it is known at once."""
+    from spf_bench.files.places import refuse_unwritable
+
+    refuse_unwritable(files=_paths(value))
+    return value
+
+
+def folder(value: Path | None) -> Path | None:
+    """Refuse an option's folder that cannot be written into."""
+    from spf_bench.files.places import refuse_unwritable
+
+    refuse_unwritable(folders=_paths(value))
+    return value
+
+
+def new_folder(value: Path) -> Path:
+    """Refuse an option's folder that cannot be made, with all it holds, in one step."""
+    from spf_bench.files.places import refuse_unwritable
+
+    refuse_unwritable(new_folders=_paths(value))
+    return value
+
+
+def picture(value: Path) -> Path:
+    """Refuse an option's picture that cannot be written, or whose name does not say of what kind it is."""
+    if value.suffix.lower() not in PICTURES:
+        raise UserError(f"cannot draw {value}", "its name's ending decides", f"end it in {', '.join(PICTURES)}")
+    return Path(files(value))
+
+
+def _paths(value: Path | Sequence[Path] | None) -> Sequence[Path]:
+    return [value] if isinstance(value, Path) else value or ()

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from spf_bench.cli import options
 from spf_bench.cli.options import DEFAULT_RUNS, Runs
 
 
@@ -22,9 +23,17 @@ class Which(StrEnum):
     sequence = "16"
 
 
+PAGE = "report.html"
+
+
+def _page(value: Path) -> Path:
+    """Return the page's file, where its folder was given too; refuse one that cannot be written."""
+    return Path(options.files(value / PAGE if value.is_dir() else value))
+
+
 def report(
     runs: Runs = DEFAULT_RUNS,
-    to: Annotated[Path, typer.Option(help="The HTML file to write.", metavar="FILE")] = Path("report.html"),
+    to: Annotated[Path, typer.Option(help="The HTML file to write.", metavar="FILE", callback=_page)] = Path(PAGE),
     testset: Annotated[
         str | None, typer.Option(help="Name or folder of the runs' test set, where it is not a built-in one.")
     ] = None,
@@ -44,7 +53,7 @@ def report(
 
     entries = collect(runs)
     with err.status(f"{len(entries)} runs: intervals, portraits, page"):
-        made = write(entries, to / "report.html" if to.is_dir() else to, testset, int(max_mb * 1e6))
+        made = write(entries, to, testset, int(max_mb * 1e6))
     out.print(f"page  {made.path}  ({made.size / 1e6:.1f} MB)", soft_wrap=True)
     if made.shown == 0:
         out.print("      without portraits: no run here holds its images")
@@ -55,7 +64,9 @@ def report(
 def figure(
     number: Annotated[Which, typer.Argument(help="The paper's number of the figure.", metavar="NUMBER")],
     runs: Runs = DEFAULT_RUNS,
-    to: Annotated[Path, typer.Option(help="Folder for the PNG and the PDF.", metavar="DIR")] = Path("figures"),
+    to: Annotated[
+        Path, typer.Option(help="Folder for the PNG and the PDF.", metavar="DIR", callback=options.folder)
+    ] = Path("figures"),
     triples: Annotated[
         list[str] | None, typer.Option("--triple", help="Id of a triple to draw; may be given again.", metavar="ID")
     ] = None,

@@ -94,6 +94,7 @@ def run(
 
     quiet()  # before the imports below bring in the model libraries
     from spf_bench.method import discover, get_method
+    from spf_bench.originals.built import as_built
     from spf_bench.progress import bars_of
     from spf_bench.run.execute import execute
     from spf_bench.run.given import Given
@@ -110,6 +111,7 @@ def run(
     settings = [*(changes or ()), *([f"on={on}"] if on else [])]
     found = {name: get_method(name).with_changes(settings if name != REFERENCE else ()) for name in names}
     frozen = load(testset or chosen.testset)
+    chosen = as_built(chosen, frozen)
     budget, where, kind = chosen.preset(preset), pick_device(device), Track(track)
     set_threads(threads)
     share = current(where)

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from spf_bench.cli.console import out
+from spf_bench.cli.options import picture
 from spf_bench.triple import Category
 
 show = typer.Typer(no_args_is_help=True, help="Draw what the runs made.")
@@ -21,7 +22,7 @@ def portraits(
     runs: Annotated[Path, typer.Option("--runs", help="Folder of runs.", metavar="DIR")] = Path("runs"),
     n: Annotated[int, typer.Option("-n", min=1, help="Triples to draw.")] = 8,
     category: Annotated[Category | None, typer.Option(help="Only triples of this category.")] = None,
-    to: Annotated[Path, typer.Option(help="The picture to write.")] = Path("portraits.png"),
+    to: Annotated[Path, typer.Option(help="The picture to write.", callback=picture)] = Path("portraits.png"),
 ) -> None:
     """Draw the same triples as every method made them, the original portraits on top.
 

@@ -7,7 +7,7 @@ import typer
 from rich.markup import escape
 
 from spf_bench.cli.console import err, out
-from spf_bench.cli.options import DEFAULT_RUNS, Runs
+from spf_bench.cli.options import DEFAULT_RUNS, Runs, new_folder
 from spf_bench.table.layout import Format
 
 study = typer.Typer(no_args_is_help=True, help="Ask people which of two methods' portraits is better.")
@@ -19,7 +19,9 @@ DEFAULT = Path("study")
 @study.command()
 def make(
     runs: Runs = DEFAULT_RUNS,
-    to: Annotated[Path, typer.Option(help="Folder of the study, free or empty.", metavar="DIR")] = DEFAULT,
+    to: Annotated[
+        Path, typer.Option(help="Folder of the study, free or empty.", metavar="DIR", callback=new_folder)
+    ] = DEFAULT,
     methods: Annotated[
         list[str] | None, typer.Option("--method", help="Compare only these; repeatable.", metavar="NAME")
     ] = None,

@@ -8,7 +8,7 @@ import typer
 from rich.markup import escape
 
 from spf_bench.cli.console import err
-from spf_bench.cli.options import DEFAULT_RUNS, Runs
+from spf_bench.cli.options import DEFAULT_RUNS, Runs, files
 from spf_bench.table.layout import Format
 
 
@@ -54,7 +54,9 @@ def table(
     runs: Runs = DEFAULT_RUNS,
     to: Annotated[
         list[Path] | None,
-        typer.Option(help="Write .md, .csv, .tex, .json or .txt instead; may be given again.", metavar="FILE"),
+        typer.Option(
+            help="Write .md, .csv, .tex, .json or .txt instead; may be given again.", metavar="FILE", callback=files
+        ),
     ] = None,
     by: Annotated[By | None, typer.Option(help="A table for each category of target, or step of a sequence.")] = None,
     seeds: Annotated[Seeds, typer.Option(help="A row for each seed, or the mean over seeds.")] = Seeds.each,

@@ -7,7 +7,7 @@ import typer
 from rich.markup import escape
 
 from spf_bench.cli.console import err, out
-from spf_bench.cli.options import DEFAULT_RUNS, Device, Limit, Runs, Suite, Threads
+from spf_bench.cli.options import DEFAULT_RUNS, Device, Limit, Runs, Suite, Threads, folder, new_folder
 from spf_bench.cli.paper import AllowPickle
 
 if TYPE_CHECKING:
@@ -31,10 +31,20 @@ def build(
     allow_pickle: AllowPickle = False,
     suite: Suite = "world",
     to: Annotated[
-        Path | None, typer.Option(help="Folder of a test set that stands alone; by default the runs' cache.")
+        Path | None,
+        typer.Option(help="Folder of a test set that stands alone; by default the runs' cache.", callback=folder),
     ] = None,
     limit: Limit = None,
     batch: Annotated[int, typer.Option(min=1, help="Images sampled together; needs --to.", metavar="N")] = 32,
+    precision: Annotated[
+        str | None,
+        typer.Option(
+            "--precision",
+            "--dtype",
+            help="What the networks compute in: float32, float16 or bfloat16; another than the suite's needs --to.",
+            metavar="TYPE",
+        ),
+    ] = None,
     shard: Annotated[str | None, typer.Option(help="Make only the I-th of N parts.", metavar="I/N")] = None,
     runs: Runs = DEFAULT_RUNS,
     device: Device = None,
@@ -57,7 +67,7 @@ def build(
     from spf_bench.testset import load
     from spf_bench.weights.base import base_path
 
-    chosen, where = get_suite(suite), pick_device(device)
+    chosen, where = get_suite(suite).sampled_in(precision), pick_device(device)
     frozen = load(captions or chosen.testset)
     pipeline = base_path(base_model) if base_model else chosen.pipeline
     set_threads(threads)
@@ -152,7 +162,9 @@ def _repair(
 @testset.command("import")
 def import_(
     source: Annotated[Path, typer.Argument(help="A .csv with a header, or a .jsonl.", metavar="FILE")],
-    to: Annotated[Path, typer.Option(help="Folder of the new test set; its last part is its name.")],
+    to: Annotated[
+        Path, typer.Option(help="Folder of the new test set; its last part is its name.", callback=new_folder)
+    ],
     images: Annotated[
         Path | None, typer.Option(help="Folder of the images that rows name; by default the file's.", metavar="DIR")
     ] = None,
@@ -172,7 +184,7 @@ def import_(
 @testset.command()
 def export(
     name: Name,
-    to: Annotated[Path, typer.Option(help="Folder to write, free or empty.")],
+    to: Annotated[Path, typer.Option(help="Folder to write, free or empty.", callback=new_folder)],
 ) -> None:
     """Write a built test set as an image folder, ready for `datasets` and the Hugging Face Hub."""
     from spf_bench.originals.export import export as write

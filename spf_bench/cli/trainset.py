@@ -8,7 +8,7 @@ import typer
 from rich.markup import escape
 
 from spf_bench.cli.console import err, out
-from spf_bench.cli.options import Device, Suite, Threads
+from spf_bench.cli.options import Device, Suite, Threads, new_folder
 from spf_bench.cli.paper import AllowPickle
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ class Kind(StrEnum):
 
 @trainset.command()
 def build(
-    to: Annotated[Path, typer.Option(help="Folder of the new set.", metavar="DIR")],
+    to: Annotated[Path, typer.Option(help="Folder of the new set.", metavar="DIR", callback=new_folder)],
     candidates: Annotated[
         int, typer.Option(min=1, max=10**8, help="Portraits generated, before filtering.", metavar="N")
     ] = 1000,

@@ -9,6 +9,7 @@ import typer
 from rich.markup import escape
 
 from spf_bench.cli.console import err, out, show
+from spf_bench.cli.options import new_folder
 from spf_bench.cli.paper import WeightsDir
 
 if TYPE_CHECKING:
@@ -76,7 +77,9 @@ def check(names: Names = None, weights_dir: WeightsDir = None) -> None:
 @weights.command()
 def convert(
     pickle: Annotated[Path, typer.Argument(help="A pickled network or checkpoint, or a model's folder with some.")],
-    to: Annotated[Path, typer.Argument(help="The .safetensors file, or the folder, to write; must be free.")],
+    to: Annotated[
+        Path, typer.Argument(help="The .safetensors file, or the folder, to write; must be free.", callback=new_folder)
+    ],
 ) -> None:
     """Turn pickled weights into safetensors, running none of the code they name.
 

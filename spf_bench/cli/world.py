@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from spf_bench.cli.console import err, out, show
+from spf_bench.cli.options import folder, picture
 
 world = typer.Typer(no_args_is_help=True, help="Build, check and look at the embedded portrait world.")
 
@@ -22,7 +23,9 @@ class Distribution(StrEnum):
 
 @world.command()
 def build(
-    work: Annotated[Path, typer.Option(help="Folder for checkpoints; the same folder resumes.")] = Path("runs/world"),
+    work: Annotated[
+        Path, typer.Option(help="Folder for checkpoints; the same folder resumes.", callback=folder)
+    ] = Path("runs/world"),
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
     only: Annotated[list[str] | None, typer.Option(help="Train only this stage; may be given again.")] = None,
     threads: Annotated[int | None, typer.Option(min=1, help="CPU threads; by default all cores.")] = None,
@@ -101,7 +104,7 @@ def show_(
     distribution: Annotated[Distribution, typer.Argument(help="Whose portraits to draw.")] = Distribution.custom,
     n: Annotated[int, typer.Option(min=1, help="How many.")] = 24,
     seed: Annotated[int, typer.Option(help="Which ones.")] = 0,
-    to: Annotated[Path, typer.Option(help="The picture to write.")] = Path("world.png"),
+    to: Annotated[Path, typer.Option(help="The picture to write.", callback=picture)] = Path("world.png"),
 ) -> None:
     """Draw portraits of one distribution side by side into a picture, and print their captions."""
     from spf_bench.contact_sheet import contact_sheet
@@ -118,7 +121,9 @@ def show_(
 @world.command()
 def testset(
     name: Annotated[str, typer.Argument(help="world-v1 or world-val.")],
-    to: Annotated[Path, typer.Option(help="Folder that gets the test set's folder.")] = Path("testsets"),
+    to: Annotated[Path, typer.Option(help="Folder that gets the test set's folder.", callback=folder)] = Path(
+        "testsets"
+    ),
 ) -> None:
     """Draw a test set of the world and freeze it: triples, card and checksums."""
     from spf_bench.world.testset import freeze

@@ -1,7 +1,9 @@
 """Whether face recognition runs where it should: onnxruntime loses CUDA without an error in three ways."""
 
+import io
 import sys
 from collections.abc import Iterator
+from contextlib import redirect_stdout
 from importlib.metadata import packages_distributions
 from pathlib import Path
 from typing import Any
@@ -58,6 +60,9 @@ def provider() -> str:
     import onnxruntime
 
     asked = [name for name in (CUDA, "CPUExecutionProvider") if name in onnxruntime.get_available_providers()]
+    if CUDA in asked and hasattr(onnxruntime, "preload_dlls"):
+        with redirect_stdout(io.StringIO()):  # it prints what it cannot find
+            onnxruntime.preload_dlls()  # as InsightFace does: CUDA's libraries lie in packages of their own
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4  # what it has to say is said in one line, not in a page of its log
     session: Any = onnxruntime.InferenceSession(identity_network(), options, providers=asked)

@@ -23,6 +23,7 @@ REASONS = {
     errno.EIO: ("the disk failed", f"look at the system's log, {AGAIN}"),
     errno.ESTALE: ("the network disk lost it", AGAIN.removeprefix("then ")),
 }
+NOWHERE = ("no file can be made there", PLACE)
 TORCH = re.compile(r"inline_container|PytorchStreamWriter|iostream error")  # all that torch.save says of a full disk
 NUMBER = re.compile(r"os error (\d+)")  # how Rust's libraries, safetensors among them, end their messages
 
@@ -37,12 +38,23 @@ def explain(error: BaseException, path: Path | None = None) -> UserError | None:
     told = REASONS.get(_number(error))
     if told is None and isinstance(error, RuntimeError) and TORCH.search(str(error)):
         told = ("most likely the disk is full", SPACE)
+    if told is None and path is not None and _is_nowhere(error, path):
+        told = NOWHERE
     if told is None:
         return None
     why, fix = told
     where = path or getattr(error, "filename", None)
     verb = "use" if _number(error) == errno.ENAMETOOLONG else "write"  # which reading, too, ends in
     return UserError(f"cannot {verb} {where}" if where else f"cannot {verb}", why, fix)
+
+
+def _is_nowhere(error: BaseException, path: Path) -> bool:
+    """Say whether it is the place of ``path`` itself that takes no file: what is written may be read from elsewhere."""
+    named = getattr(error, "filename", None)
+    if _number(error) != errno.ENOENT or not isinstance(named, str | Path):
+        return False
+    own = path.absolute()
+    return Path(named).absolute().parent in (own, *own.parents)
 
 
 def _number(error: BaseException) -> int:

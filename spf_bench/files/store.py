@@ -68,6 +68,8 @@ def _write_atomic(path: Path, write: Callable[[Path], object], durable: bool) ->
 
 def _sync(path: Path) -> None:
     """Wait until the disk has a file's bytes, or a folder's names."""
+    if os.name == "nt":  # there, neither folders nor what was opened to be read can be synced
+        return
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)

@@ -83,6 +83,9 @@ def _faults(cells: Mapping[str, Any]) -> Iterator[str]:
         least = 3 + sum(len(pieces(str(text))) for text in texts)  # start, end, and the comma between
         if least > LIMIT:
             yield f"base and target have at least {least} tokens, CLIP reads {LIMIT}"
+    listed = cells.get("phrases")
+    if isinstance(listed, list) and not (text_fault(texts[0]) or phrases_fault(listed)):
+        yield from (f"phrase {short(one)} is not in base" for one in listed if one.strip() not in str(texts[0]))
 
 
 def _plain(category: object) -> object:

@@ -59,6 +59,11 @@ class DinoEncoder(_Encoder):
 
     name, compact, shape = "dino_vitb8", False, VITB8
 
+    @property
+    def bulky(self) -> bool:
+        """Whether keys are kept: on a CPU they take seconds an image, on a GPU no longer than 2 MB from a disk."""
+        return self.device.type == "cpu"
+
     @torch.inference_mode()
     def encode(self, images: Image) -> Outputs:
         """RGB images [B, H, W, 3] uint8 -> ``keys`` [B, 1 + patches, D], unit vectors."""

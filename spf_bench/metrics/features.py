@@ -1,28 +1,26 @@
 """What networks see in images: each distinct image passes each network once, whoever asks and how often.
 
 Identical images share one feature, bit for bit, so that a metric of an image with itself has its exact best
-value.
+value. An image that nobody asks a network about does not pass it.
 """
 
 import hashlib
-from collections.abc import MutableMapping, Sequence
-from pathlib import Path
-from typing import Protocol, runtime_checkable
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors import safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
 from spf_bench.errors import UserError
-from spf_bench.files.locks import hold
-from spf_bench.files.store import code_sha256, digest, write_atomic
-from spf_bench.metrics.row_files import RowFiles
+
+if TYPE_CHECKING:
+    from spf_bench.metrics.feature_store import FeatureStore
 
 Image = NDArray[np.uint8]
 Outputs = dict[str, Tensor]
+MARK = ":"
 
 
 class Encoder(Protocol):
@@ -48,63 +46,11 @@ class Encoder(Protocol):
         """Look at RGB images [B, H, W, 3] uint8; each output has the batch first."""
 
 
-@runtime_checkable
-class Bulky(Protocol):
-    """An encoder that is slow enough for its large outputs to be kept as well, a file for each original."""
+class TextReader(Encoder, Protocol):
+    """A network that can also say a few numbers of an image and a text, which are kept of every original."""
 
-    bulky: bool
-    """Always true; encoders that are not bulky do not say so."""
-
-
-class FeatureStore:
-    """Features of original portraits on disk: one safetensors file per network, keyed by the image's pixels.
-
-    A file is named by a hash of the weights and of the code around them, so that neither other weights nor another way
-    of preparing images ever read it. Bulky encoders have a folder.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self._known: dict[Path, MutableMapping[str, Outputs]] = {}
-        self._grown: set[Path] = set()
-
-    def keeps(self, encoder: Encoder) -> bool:
-        """Return whether the encoder's outputs are worth keeping; others are computed anew each time."""
-        return encoder.compact or isinstance(encoder, Bulky)
-
-    def of(self, encoder: Encoder) -> MutableMapping[str, Outputs]:
-        """Return what is known of an encoder's view: image hash -> output name -> tensor."""
-        path = self._path(encoder)
-        if path not in self._known:
-            one_file = _read(path) if path.is_file() else {}
-            self._known[path] = RowFiles(path.with_suffix("")) if isinstance(encoder, Bulky) else one_file
-        return self._known[path]
-
-    def add(self, encoder: Encoder, images: "Features") -> None:
-        """Keep what an encoder saw in ``images``, if it is worth it."""
-        known = self.of(encoder)
-        rows = [(i, name) for i, name in enumerate(images.hashes) if name not in known]
-        if self.keeps(encoder) and rows:
-            seen = {key: value.cpu() for key, value in images.of(encoder).items()}
-            known.update({name: {key: value[i].clone() for key, value in seen.items()} for i, name in rows})
-            self._grown.update(() if isinstance(encoder, Bulky) else (self._path(encoder),))
-
-    def save(self) -> None:
-        """Write what was added, each file in one step; of processes that save at once, none loses another's rows."""
-        if self._grown:
-            with hold(self.folder, each=True):
-                for path in sorted(self._grown):
-                    self._write(path)
-            self._grown.clear()
-
-    def _write(self, path: Path) -> None:
-        beside = _read(path) if path.is_file() else {}  # what another process has added since
-        known = {**beside, **self._known[path]}
-        tensors = {f"{name}.{key}": value for name, outputs in known.items() for key, value in outputs.items()}
-        write_atomic(path, lambda part: save_file(tensors, part))
-
-    def _path(self, encoder: Encoder) -> Path:
-        return self.folder / f"{encoder.name}-{digest([encoder.digest, _code(encoder)])}.safetensors"
+    def read(self, images: Image, texts: Sequence[str]) -> Outputs:
+        """Look at RGB images [B, H, W, 3] uint8, each with its text; each output has the batch first."""
 
 
 class Images:
@@ -115,48 +61,74 @@ class Images:
         store: Features of earlier batches and runs.
     """
 
-    def __init__(self, images: dict[str, Image], store: FeatureStore | None = None) -> None:
-        self.hashes = list(images)
-        self._pixels = np.stack(list(images.values()))
+    def __init__(self, images: Mapping[str, Image], store: "FeatureStore | None" = None) -> None:
+        self._pixels = dict(images)
         self._store = store
-        self._seen: dict[str, Outputs] = {}
+        self._seen: dict[str, dict[str, Outputs]] = {}
 
-    def of(self, encoder: Encoder) -> Outputs:
-        """Return the encoder's outputs, one row per distinct image."""
-        if encoder.name not in self._seen:
-            self._seen[encoder.name] = self._look(encoder)
-        return self._seen[encoder.name]
+    def of(self, encoder: Encoder, hashes: Sequence[str]) -> Outputs:
+        """Return the encoder's outputs, one row per hash."""
+        return self._rows(encoder, hashes, lambda new: encoder.encode(self._stack(new)))
 
-    def _look(self, encoder: Encoder) -> Outputs:
-        known = self._store.of(encoder) if self._store and self._store.keeps(encoder) else {}
-        new = [i for i, name in enumerate(self.hashes) if name not in known]
-        fresh = encoder.encode(self._pixels[new]) if new else {}
-        if len(new) == len(self.hashes):
-            return fresh
-        seen = {self.hashes[i]: {key: value[row] for key, value in fresh.items()} for row, i in enumerate(new)}
-        rows = [seen[name] if name in seen else known[name] for name in self.hashes]
-        return {key: torch.stack([row[key].to(encoder.device) for row in rows]) for key in rows[0]}
+    def read(self, reader: TextReader, hashes: Sequence[str], texts: Sequence[str]) -> Outputs:
+        """Return what the network says of images and texts, one row per hash and text."""
+        asked = {reading(name, text): (name, text) for name, text in zip(hashes, texts, strict=True)}
+
+        def look(new: Sequence[str]) -> Outputs:
+            names, about = zip(*(asked[key] for key in new), strict=True)
+            return reader.read(self._stack(names), about)
+
+        return self._rows(reader, [reading(name, text) for name, text in zip(hashes, texts, strict=True)], look)
+
+    def seen(self, encoder: Encoder, hashes: Iterable[str]) -> dict[str, Outputs]:
+        """Return what the encoder was asked so far about some images: hash, or `reading` -> outputs."""
+        wanted = set(hashes)
+        return {key: row for key, row in self._seen.get(encoder.name, {}).items() if key.split(MARK)[0] in wanted}
+
+    def _rows(self, encoder: Encoder, keys: Sequence[str], look: Callable[[Sequence[str]], Outputs]) -> Outputs:
+        seen = self._seen.setdefault(encoder.name, {})
+        if self._store is not None:
+            seen |= self._store.known(encoder, [key for key in keys if key not in seen])
+        new = list(dict.fromkeys(key for key in keys if key not in seen))
+        fresh = look(new) if new else {}
+        seen |= {key: {name: value[row] for name, value in fresh.items()} for row, key in enumerate(new)}
+        rows = [seen[key] for key in keys]  # copied, so that equal images have equal maps in an equal layout
+        return {name: torch.stack([row[name].to(encoder.device) for row in rows]) for name in rows[0]}
+
+    def _stack(self, hashes: Iterable[str]) -> Image:
+        return np.stack([self._pixels[name] for name in hashes])
 
 
 class Features:
     """One side of a batch, a row per test case."""
 
     def __init__(self, images: Images, hashes: Sequence[str]) -> None:
-        place = {name: i for i, name in enumerate(images.hashes)}
         self.hashes = list(hashes)
         self._images = images
-        self._rows = torch.tensor([place[name] for name in hashes])
 
     def __len__(self) -> int:
         return len(self.hashes)
 
     def of(self, encoder: Encoder) -> Outputs:
         """Return the encoder's outputs, each with the test cases first."""
-        return {key: value[self._rows.to(value.device)] for key, value in self._images.of(encoder).items()}
+        return self._images.of(encoder, self.hashes)
+
+    def read(self, reader: TextReader, texts: Sequence[str]) -> Outputs:
+        """Return what a network says of each image with its text, each output with the test cases first."""
+        return self._images.read(reader, self.hashes, texts)
+
+    def seen(self, encoder: Encoder) -> dict[str, Outputs]:
+        """Return what the encoder was asked so far about these images, as `Images.seen`."""
+        return self._images.seen(encoder, self.hashes)
+
+
+def reading(image: str, text: str) -> str:
+    """Return the name under which a network's word on an image, given its hash, and a text is kept."""
+    return f"{image}{MARK}{hashlib.sha256(text.encode()).hexdigest()[:32]}"
 
 
 def pair(
-    original: Sequence[Image], custom: Sequence[Image], store: FeatureStore | None = None
+    original: Sequence[Image], custom: Sequence[Image], store: "FeatureStore | None" = None
 ) -> tuple[Features, Features]:
     """Look at both sides of a batch through the same, shared encodings.
 
@@ -168,28 +140,10 @@ def pair(
         sizes = ", ".join(sorted(f"{shape[1]}x{shape[0]}" for shape in shapes))
         raise UserError("originals and customised images differ in size", sizes, "generate both in the same suite")
     hashes = [[pixel_hash(image) for image in side] for side in (original, custom)]
-    distinct = dict(zip(hashes[0] + hashes[1], (*original, *custom), strict=True))
-    images = Images(distinct, store)
+    images = Images(dict(zip(hashes[0] + hashes[1], (*original, *custom), strict=True)), store)
     return Features(images, hashes[0]), Features(images, hashes[1])
 
 
 def pixel_hash(image: Image) -> str:
     """Return the SHA-256 of an image's size and pixels as hex digits."""
     return hashlib.sha256(repr(image.shape).encode() + np.ascontiguousarray(image).tobytes()).hexdigest()
-
-
-def _code(encoder: Encoder) -> str:
-    """Return the hash of the module that defines an encoder; of one that cannot be found again, nothing."""
-    try:
-        return code_sha256(type(encoder).__module__)
-    except (ModuleNotFoundError, ValueError, SyntaxError, OSError):
-        return ""
-
-
-def _read(path: Path) -> dict[str, Outputs]:
-    known: dict[str, Outputs] = {}
-    with safe_open(path, framework="pt") as file:
-        for name in file.keys():  # noqa: SIM118 (safe_open is no mapping)
-            image, key = name.split(".", 1)
-            known.setdefault(image, {})[key] = file.get_tensor(name)
-    return known

@@ -30,7 +30,8 @@ class MPSEncoder:
     """The MPS network as the metrics use it: each image encoded once, then matched with any text."""
 
     name = "mps"
-    compact = False
+    compact = False  # its tokens take a megabyte an image; what it says of an original and its text is a number
+    code = tuple(f"spf_bench.metrics.{module}" for module in ("mps", "mps_model", "cross_modal", "clip_encoder"))
 
     def __init__(self, model: MPSModel, tokenizer: CLIPTokenizerFast, preprocess: Preprocess, digest: str = "") -> None:
         self.model, self.tokenizer, self.preprocess, self.digest = model.eval(), tokenizer, preprocess, digest
@@ -63,6 +64,11 @@ class MPSEncoder:
         pixels = self.preprocess(images).to(self.device, self.model.model.dtype)
         return {"tokens": self.model.encode_image(pixels)}
 
+    def read(self, images: Image, texts: Sequence[str]) -> Outputs:
+        """RGB images [B, H, W, 3] uint8, each with its text -> ``score`` [B], raw."""
+        (scores,) = self.match([self.encode(images)["tokens"]], texts)
+        return {"score": scores}
+
     @torch.inference_mode()
     def match(self, images: Sequence[Tensor], texts: Sequence[str]) -> list[Tensor]:
         """Score several sets of image tokens [B, N, D] for the same texts; raw scores [B] each."""
@@ -88,6 +94,5 @@ class MPS(Metric):
 
     def score(self, batch: Batch) -> dict[str, Tensor]:
         """Return raw scores [B] and win probabilities [B]: the softmax over the pair's raw scores."""
-        tokens = [side.of(self.encoder)["tokens"] for side in (batch.custom, batch.original)]
-        custom, original = self.encoder.match(tokens, batch.prompts)
+        custom, original = (side.read(self.encoder, batch.prompts)["score"] for side in (batch.custom, batch.original))
         return {self.key: custom, "mps_win": torch.sigmoid(custom - original)}

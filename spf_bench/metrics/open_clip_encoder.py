@@ -31,6 +31,7 @@ class OpenClipEncoder:
     """
 
     compact = True
+    code = ("spf_bench.metrics.open_clip_encoder", "spf_bench.metrics.clip_encoder")
 
     def __init__(
         self,

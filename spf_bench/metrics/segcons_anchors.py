@@ -16,7 +16,8 @@ from torch import Tensor
 
 from spf_bench.memory import Halving
 from spf_bench.metrics.base import Batch, Metric
-from spf_bench.metrics.features import Features, FeatureStore, Image, pair
+from spf_bench.metrics.feature_store import FeatureStore
+from spf_bench.metrics.features import Features, Image, pair
 from spf_bench.triple import Triple
 
 QUALITY = 90

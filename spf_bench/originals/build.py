@@ -1,5 +1,6 @@
 """Builds the originals of a test set: into the runs' cache, or as a test set that stands alone."""
 
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 from spf_bench import testset as testsets
 from spf_bench.environment import describe
 from spf_bench.errors import UserError
+from spf_bench.files.locks import hold
 from spf_bench.files.store import copy_file, digest
 from spf_bench.models.backbone import Backbone
 from spf_bench.originals.about import BUILD, About, begin, origin
@@ -81,8 +83,10 @@ class Build:
     def _refuse_unseen(self) -> None:
         if built(self.testset):
             raise UserError(f"{self.testset.name} is built already", "", f"give --to {self.testset.folder} to go on")
-        if self.batch != BATCH or (self.base_model is not None and self.pipeline != self.suite.pipeline):
-            why = f"it samples {BATCH} images of the suite's own base model together"
+        foreign = self.base_model is not None and self.pipeline != self.suite.pipeline
+        own = type(self.suite).sampling.dtype
+        if foreign or self.batch != BATCH or self.suite.sampling.dtype != own:
+            why = f"it samples {BATCH} images of the suite's own base model together, in {own}"
             raise UserError("no run would look for these originals", why, "give --to DIR and run with --testset DIR")
 
     def _refuse_occupied(self, to: Path) -> None:
@@ -97,6 +101,11 @@ class Build:
         """Make what is not there yet, and say whether every image asked for is."""
         self.share.wait()  # all have checked before anybody changes what there is to see
         backbone = Backbone.from_folder(self.pipeline, self.suite.sampling, self.share.device or self.device)
+        shards = self.share.shards > 1  # which fill one folder side by side
+        with nullcontext() if shards else hold(self.folder, progress.note):
+            return self._fill(backbone, progress)
+
+    def _fill(self, backbone: Backbone, progress: Progress) -> bool:
         self.share.once(self._begin)  # only now: a model that cannot be loaded leaves no folder behind
         n = len(self.testset.head(self.limit))
         whole = make_originals(backbone, self.testset, n, self.folder, progress, self.batch, self.share) is not None

@@ -8,6 +8,7 @@ from spf_bench.errors import UserError
 from spf_bench.files.store import file_sha256
 from spf_bench.originals.about import BUILD, DECIDING, About, differences
 from spf_bench.originals.manifest import MANIFEST
+from spf_bench.suite import DTYPES, Suite
 from spf_bench.testset import TestSet
 
 IMAGES = "originals"
@@ -17,6 +18,15 @@ def built(testset: TestSet) -> Path | None:
     """Return the folder of a built test set's originals; None where its captions are all there is."""
     folder = testset.folder / IMAGES
     return folder if (folder / BUILD).is_file() else None
+
+
+def as_built(suite: Suite, testset: TestSet) -> Suite:
+    """Return the suite as it samples beside a built test set: in the precision of the originals there."""
+    folder = built(testset)
+    about = About.load(folder) if folder else None
+    facts = about.origin.get("sampling") if about and isinstance(about.origin, Mapping) else None
+    dtype = facts.get("dtype") if isinstance(facts, Mapping) else None
+    return suite.sampled_in(dtype) if dtype in DTYPES else suite  # what is neither is refused when the run begins
 
 
 def manifest_sha256(folder: Path, asked: Mapping[str, Any]) -> str:

@@ -8,7 +8,6 @@ from pathlib import Path
 
 from spf_bench import record as records
 from spf_bench.files.artifacts import Artifacts
-from spf_bench.files.intact import whole
 from spf_bench.files.locks import hold
 from spf_bench.files.store import digest
 from spf_bench.memory import Halving
@@ -45,7 +44,7 @@ def execute(run: Run, progress: Progress, share: Share = ALONE) -> records.RunRe
         # By whoever was waited for: the main process holds the folder for all.
         if (known := share.once(lambda: _finished(run, scoring, progress))) is not None:
             return known
-        share.once(lambda: mend(run, progress))
+        share.once(lambda: mend(run.runs, run.folder, progress))
         return _execute(run, scoring, progress, share)
 
 
@@ -109,7 +108,7 @@ def sample(
 
 def measure(run: Run, progress: Progress, scoring: str, halving: Halving, share: Share) -> Measured:
     """Score the images, keep scores and features in the run's folder, and return the numbers made of them."""
-    from spf_bench.metrics.features import FeatureStore
+    from spf_bench.metrics.feature_store import FeatureStore
     from spf_bench.scoring import one_pass
     from spf_bench.scoring.one_batch import Pair
     from spf_bench.scoring.parts import Parts
@@ -136,7 +135,7 @@ def _finished(run: Run, scoring: str, progress: Progress) -> records.RunRecord |
     """Return the record of ``run`` if it took place, is whole, and today's metrics would score it alike."""
     from spf_bench.metrics import plugins
 
-    if not all(whole(run.folder / name) for name in (records.RECORD, records.SCORES, records.FEATURES)):
+    if not records.complete(run.folder):
         return None
     known = records.RunRecord.load(run.folder / records.RECORD)
     if known.scoring != scoring or plugins.lacking(column.key for column in known.columns):

@@ -6,30 +6,40 @@ from pathlib import Path
 from spf_bench.files.intact import drop_damaged
 from spf_bench.files.store import clear_parts
 from spf_bench.progress import Progress
-from spf_bench.run.plan import Run
 
 SHOWN = 3
 CACHES = ("features", "features/*", "anchors-*", "methods")
 """Folders of the runs' cache that are looked through; originals and checkpoints have checksums of their own."""
 
 
-def mend(run: Run, progress: Progress) -> None:
-    """Remove the damaged files of a run and of the caches it reads, and what killed processes left of theirs."""
+def mend(runs: Path, own: Path, progress: Progress) -> None:
+    """Remove the damaged files of a run and of the caches it reads, and what killed processes left of theirs.
+
+    Args:
+        runs: Folder of all runs and their cache.
+        own: The run's.
+        progress: Told what was damaged.
+    """
     damaged = list[Path]()
-    for folder in _folders(run):
+    for folder in _folders(runs, own):
         clear_parts(folder)
-        damaged += drop_damaged(path for path in folder.glob("*") if not path.name.startswith("."))
-    _drop_halves(run.folder / "parts")
+        damaged += drop_damaged(path for path in folder.glob("*") if _is_ours(path))
+    _drop_halves(own / "parts")
     if damaged:
-        names = ", ".join(str(path.relative_to(run.runs)) for path in damaged[:SHOWN])
+        names = ", ".join(str(path.relative_to(runs)) for path in damaged[:SHOWN])
         more = f" and {len(damaged) - SHOWN} more" if len(damaged) > SHOWN else ""
         progress.note(f"damaged, and made again: {names}{more}")
 
 
-def _folders(run: Run) -> Iterator[Path]:
-    yield from (run.folder, run.images, run.folder / "parts")
+def _folders(runs: Path, own: Path) -> Iterator[Path]:
+    yield from (own, own / "images", own / "parts")
     for name in CACHES:
-        yield from (path for path in run.cache.glob(name) if path.is_dir())
+        yield from (path for path in (runs / "cache").glob(name) if path.is_dir())
+
+
+def _is_ours(path: Path) -> bool:
+    """Say whether a file is one that runs write: links lead to images of others, whole in ways of their own."""
+    return not path.name.startswith(".") and not path.is_symlink()
 
 
 def _drop_halves(parts: Path) -> None:

@@ -15,7 +15,7 @@ from spf_bench.triple import Triple, image
 
 if TYPE_CHECKING:
     from spf_bench.metrics.base import Metric, SetMetric
-    from spf_bench.metrics.features import FeatureStore
+    from spf_bench.metrics.feature_store import FeatureStore
     from spf_bench.progress import Progress
     from spf_bench.run.plan import Run
 

@@ -13,6 +13,7 @@ from spf_bench.files.store import digest, file_sha256
 from spf_bench.memory import FOLDER, Halving, noted
 from spf_bench.progress import Progress
 from spf_bench.run.costs import Meter
+from spf_bench.run.mend import mend
 from spf_bench.scoring.about import asked
 from spf_bench.scoring.beside import Conditions
 from spf_bench.scoring.one_batch import Pair, Unreadable, read_rgb
@@ -57,6 +58,8 @@ class Job:
         self.setting.chosen()  # what cannot be scored is refused before anything is written
         with hold(self.folder, progress.note):
             done = share.once(lambda: self._finished(conditions, progress))
+            if done is None:
+                share.once(lambda: mend(self.setting.out, self.folder, progress))
             return done or self._score(conditions, progress, share)
 
     def _finished(self, conditions: Conditions | None, progress: Progress) -> records.RunRecord | None:
@@ -68,8 +71,7 @@ class Job:
 
     def _known(self) -> records.RunRecord | None:
         """Return the record of today's scoring, of whatever metrics."""
-        path = self.folder / records.RECORD
-        known = records.RunRecord.load(path) if path.is_file() else None
+        known = records.RunRecord.load(self.folder / records.RECORD) if records.complete(self.folder) else None
         return known if known is not None and known.scoring == self.setting.scoring else None
 
     def _score(self, conditions: Conditions | None, progress: Progress, share: Share) -> records.RunRecord:
@@ -112,7 +114,7 @@ class Job:
     def _measure(
         self, metrics: Sequence[Any], halving: Halving, progress: Progress, share: Share
     ) -> tuple[list[records.Column], Any, dict[str, dict[str, Any]]]:
-        from spf_bench.metrics.features import FeatureStore
+        from spf_bench.metrics.feature_store import FeatureStore
         from spf_bench.scoring.parts import Parts
 
         setting, features = self.setting, self.setting.out / "cache" / "features"

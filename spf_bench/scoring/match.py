@@ -17,6 +17,7 @@ from spf_bench.triple import Triple
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
 MODES = ("RGB", "RGBA", "L", "LA", "P", "1")
 """Modes of PIL that become 8-bit RGB without loss."""
+FEW = 3  # images that no row asks for, named beside those that are missing
 
 
 @dataclass(frozen=True)
@@ -65,9 +66,9 @@ def match(triples: Sequence[Triple], known: Iterable[str], originals: Path, cust
     }
     looked = {name: look(path) for name, path in chosen.items()}
     problems += _unfit(looked)
-    if problems:
-        _refuse(problems)
     extra = [f"{side}/{f.name}" for side, files in sides.items() for k, v in files.items() if k not in ids for f in v]
+    if problems:
+        _refuse(problems, sorted(extra))
     first, second = sides["originals"], sides["customised"]
     pairs = tuple(Pair(triple, first[triple.id][0], second[triple.id][0]) for triple in triples)
     lossy = tuple(name for name, found in looked.items() if found.lossy)
@@ -128,12 +129,15 @@ def _unfit(looked: dict[str, Found]) -> Iterator[Problem]:
             yield Problem(name, why, "generate all in one size; a resize would be scored as a change")
 
 
-def _refuse(problems: list[Problem]) -> None:
+def _refuse(problems: list[Problem], extra: Sequence[str]) -> None:
+    """Raise an error with all problems, and the images no row asks for: a wrong name is both missing and extra."""
     shown = problems[:SHOWN]
     if len(problems) > SHOWN:
         shown.append(Problem("...", f"and {len(problems) - SHOWN:,} more", ""))
     count = "a problem" if len(problems) == 1 else f"{len(problems):,} problems"
-    raise UserError(f"{count} with the images", "nothing was scored", problems=shown)
+    more = f" and {len(extra) - FEW:,} more" if len(extra) > FEW else ""
+    unasked = f"; no row asks for {', '.join(map(short, extra[:FEW]))}{more}" if extra else ""
+    raise UserError(f"{count} with the images", f"nothing was scored{unasked}", problems=shown)
 
 
 def _lossy_webp(path: Path) -> bool:

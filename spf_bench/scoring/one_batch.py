@@ -14,7 +14,8 @@ from torch import Tensor
 
 from spf_bench.errors import UserError
 from spf_bench.metrics.base import Batch, Metric, SetMetric
-from spf_bench.metrics.features import Features, FeatureStore, Image, pair
+from spf_bench.metrics.feature_store import FeatureStore
+from spf_bench.metrics.features import Features, Image, pair
 from spf_bench.triple import Triple
 
 Measured = tuple[pd.DataFrame, dict[str, Tensor]]

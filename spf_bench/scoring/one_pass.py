@@ -11,7 +11,7 @@ from torch import Tensor
 from spf_bench.errors import UserError
 from spf_bench.memory import Halving
 from spf_bench.metrics.base import Metric, SetMetric
-from spf_bench.metrics.features import FeatureStore
+from spf_bench.metrics.feature_store import FeatureStore
 from spf_bench.scoring.one_batch import Measured, Pair, joined, measure
 from spf_bench.share import ALONE, Share
 

@@ -52,7 +52,7 @@ class Votes:
         now: Seconds of the epoch.
 
     Raises:
-        UserError: There is a file, and it is no database or a damaged one.
+        UserError: There is a file, and it is no database or a damaged one; or its place cannot be written.
     """
 
     def __init__(self, path: Path, now: Callable[[], float] = time.time) -> None:
@@ -116,12 +116,13 @@ class Votes:
 
     @contextmanager
     def _readable(self) -> Iterator[None]:
-        """Say of a file that is no database, or a damaged one, what became of it."""
+        """Say of a file that cannot be used, is no database, or a damaged one, what became of it."""
         try:
             yield
-        except sqlite3.OperationalError:
-            raise  # of the disk, or of a lock
         except (sqlite3.Error, UnicodeDecodeError) as error:
+            if isinstance(error, sqlite3.OperationalError) and error.sqlite_errorcode != sqlite3.SQLITE_ERROR:
+                fix = "see that its folder can be written and has space, then try again: votes that were taken are kept"
+                raise UserError(f"cannot use {self.path}", str(error), fix) from error  # the disk's fault, or a lock's
             fix = "bring back a copy; what `sqlite3 FILE .recover` finds of the votes may be whole"
             raise UserError(f"the votes in {self.path} are damaged", str(error), fix) from error
 

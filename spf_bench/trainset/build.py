@@ -1,13 +1,10 @@
 """Builds a training set: plan, images, captions, scores, the set itself; each stage goes on where it stopped."""
 
 import shutil
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
-
-import torch
 
 from spf_bench.environment import describe
 from spf_bench.errors import UserError
@@ -15,23 +12,16 @@ from spf_bench.files.store import digest, read_json, write_json, write_text
 from spf_bench.memory import FOLDER, noted
 from spf_bench.progress import Progress
 from spf_bench.share import Share
-from spf_bench.trainset.captioner import Captioner, make_captions, reader
+from spf_bench.trainset.captions import make_captions, reader
 from spf_bench.trainset.card import card
 from spf_bench.trainset.chunks import Stage
 from spf_bench.trainset.figures import Figures
-from spf_bench.trainset.filters import HPS, MATCH, REWARD
+from spf_bench.trainset.networks import load_captioner, load_scorer, rehearse
 from spf_bench.trainset.rows import Rows
-from spf_bench.trainset.scores import Scorer, hps_scorer, match_scorer, reward_scorer
 from spf_bench.trainset.spec import Spec
 from spf_bench.trainset.write import Writer
 
 BUILD = "build.json"
-LOADERS: dict[str, Callable[[Path, str, str, torch.dtype], Scorer]] = {
-    MATCH: match_scorer,
-    HPS: hps_scorer,
-    REWARD: reward_scorer,
-}
-"""What loads the scorer of each filter, given path, SHA-256, device and floating type."""
 
 
 @dataclass(frozen=True)
@@ -71,8 +61,10 @@ class Build:
             The numbers of the set; None where other shards are not done, and for all but the main process.
 
         Raises:
-            UserError: A network does not fit, or images are not as they were painted.
+            UserError: A network cannot be used or does not fit, or images are not as they were painted.
         """
+        if self.share.main and self._unpainted():
+            rehearse(self.spec, self._device)
         self._begin(self.spec.plan.stage, self.spec.plan_facts)
         self.spec.plan.make(self.share, progress)
         if not self._paint(progress) or not self._caption(progress) or not self._score(progress):
@@ -99,20 +91,23 @@ class Build:
     def _device(self) -> str:
         return self.share.device or self.spec.device
 
+    def _unpainted(self) -> bool:
+        return any(painting.stage.absent(".jsonl") for painting in self.spec.paintings)
+
     def _paint(self, progress: Progress) -> bool:
         """Paint, and say whether all that anybody was to paint is there."""
         for painting in self.spec.paintings:
             self._begin(painting.stage, painting.facts)
             painting.make(self.spec.plan, self.share, self._device, progress)
         self.share.wait()
-        return not any(painting.stage.absent(".jsonl") for painting in self.spec.paintings)
+        return not self._unpainted()
 
     def _caption(self, progress: Progress) -> bool:
-        stage, model = self.spec.rows.captions, self.spec.sources.captioner
-        if stage is None or model is None:
+        stage = self.spec.rows.captions
+        if stage is None:
             return True
         self._begin(stage, self.spec.caption_facts)
-        load = partial(Captioner.load, model.path, self._device, self.spec.precision)
+        load = partial(load_captioner, self.spec, self._device)
         fits = reader(self.spec.sources.models[0].path)
         painted = Rows(self.spec.plan, self.spec.paintings)
         make_captions(painted, stage, load, fits, self.share, progress, self.batch)
@@ -120,11 +115,10 @@ class Build:
         return not stage.absent(".jsonl")
 
     def _score(self, progress: Progress) -> bool:
-        filters, dtype = self.spec.filters, getattr(torch, self.spec.precision)
+        filters = self.spec.filters
         for name, scores in filters.scores.items():
             self._begin(scores.stage, scores.facts)
-            network, asked = self.spec.sources.judges[name], partial(filters.asked, name)
-            load = partial(LOADERS[name], network.path, network.sha256, self._device, dtype)
+            asked, load = partial(filters.asked, name), partial(load_scorer, self.spec, name, self._device)
             scores.make(name.replace("_", " "), self.spec.rows, asked, load, self.share, progress, self.batch)
             self.share.wait()
             if scores.missing(asked()):

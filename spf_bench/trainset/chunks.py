@@ -1,8 +1,9 @@
 """The files of one stage, one for each chunk of candidates: there when whole, absent otherwise."""
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import filterfalse
 from pathlib import Path
 from typing import Any
 
@@ -35,9 +36,12 @@ class Stage:
         return cls(work / f"{name}-{digest(facts)}", total, chunk)
 
     def begin(self, facts: Mapping[str, Any]) -> None:
-        """Make the folder, say in it what decides its contents, and clear away what killed processes left."""
+        """Make the folder, say in it what decides its contents, and clear away what is damaged or a kill left."""
         self.folder.mkdir(parents=True, exist_ok=True)
         clear_parts(self.folder)
+        for damaged in filterfalse(_whole, self.folder.glob("[0-9]*.*")):
+            for suffix in LOOKS:  # of a chunk's files one is nothing without the other
+                damaged.with_suffix(suffix).unlink(missing_ok=True)
         write_json(self.folder / "facts.json", facts)
 
     @property
@@ -81,6 +85,28 @@ class Stage:
         if self.path(chunk, ".npy").is_file():
             return self.array(chunk)
         return np.full(self.size(chunk), np.nan, np.float32)
+
+
+def _whole(path: Path) -> bool:
+    """Say whether a chunk's file is there to its end."""
+    look = LOOKS.get(path.suffix)
+    try:
+        return look is None or look(path)
+    except (OSError, ValueError, EOFError):
+        return False
+
+
+def _lines_end(path: Path) -> bool:
+    """Say whether every line is an object, the last one to its end; a list of nothing is made again at no cost."""
+    rows = path.read_text(encoding="utf-8").split("\n")
+    return rows.pop() == "" and bool(rows) and all(isinstance(json.loads(row), dict) for row in rows)
+
+
+def _array_ends(path: Path) -> bool:
+    return bool(np.load(path, mmap_mode="r").ndim)
+
+
+LOOKS: dict[str, Callable[[Path], bool]] = {".jsonl": _lines_end, ".npy": _array_ends}
 
 
 def shared(chunks: Iterable[int], share: Share) -> list[int]:

@@ -5,13 +5,12 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from spf_bench.errors import Problem, UserError
-from spf_bench.suite import Sampling, Suite
+from spf_bench.suite import DTYPES, Sampling, Suite
 from spf_bench.trainset.filters import HPS, REWARD, Rule, Rules
 from spf_bench.trainset.paint import Canvas
 
 DROP = 0.2
 """Share of what matches that HPS and ImageReward drop each, where nothing is said: the paper states no threshold."""
-DTYPES = ("float32", "float16", "bfloat16")
 PRECISIONS = ("float32", "bfloat16")
 
 Limits = tuple[float | None, float | None]

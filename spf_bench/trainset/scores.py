@@ -10,6 +10,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from spf_bench.errors import explained
+from spf_bench.files.outside import short
+from spf_bench.files.store import read_json
 from spf_bench.memory import FOLDER, Halving
 from spf_bench.metrics.clip_encoder import ClipEncoder, TextImageEncoder
 from spf_bench.metrics.image_reward import ImageRewardEncoder
@@ -53,8 +56,16 @@ class Reward:
 
 
 def match_scorer(folder: Path, digest: str, device: str, dtype: torch.dtype) -> Scorer:
-    """Return a scorer of image-text match: any CLIP in Hugging Face's layout."""
-    return Cosine(ClipEncoder.from_pretrained("match", folder, device, digest, dtype))
+    """Return a scorer of image-text match: any CLIP in Hugging Face's layout.
+
+    Raises:
+        UserError: It is none; of another model transformers would fill a CLIP with what fits, and draw the rest.
+    """
+    with explained(f"{folder} cannot match images and texts", "give a CLIP in Hugging Face's layout"):
+        kind = read_json(folder / "config.json")["model_type"]
+        if kind != "clip":
+            raise ValueError(f"it is {short(kind)}, not 'clip'")
+        return Cosine(ClipEncoder.from_pretrained("match", folder, device, digest, dtype))
 
 
 def hps_scorer(path: Path, digest: str, device: str, dtype: torch.dtype) -> Scorer:

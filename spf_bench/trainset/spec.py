@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from spf_bench.files.store import code_sha256
-from spf_bench.trainset import captioner as captioning
+from spf_bench.trainset import captions as captioning
 from spf_bench.trainset.card import About
 from spf_bench.trainset.chunks import Stage
 from spf_bench.trainset.filters import Filters, Rules

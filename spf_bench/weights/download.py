@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import IO
 
 from spf_bench.errors import UserError
+from spf_bench.files.storage import explain
 from spf_bench.progress import Progress
 
 CHUNK = 1 << 20
@@ -28,12 +29,12 @@ def download(url: str, path: Path, size: int | None, progress: Progress) -> None
         UserError: The server refuses, or the connection breaks; what came is kept and the next call goes on.
     """
     part = path.with_name(path.name + ".part")
-    path.parent.mkdir(parents=True, exist_ok=True)
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         _transfer(url, part, path.name, size, progress)
     except (urllib.error.URLError, http.client.HTTPException, OSError) as error:
         why = f"{getattr(error, 'reason', error)}"
-        raise UserError(f"cannot fetch {url}", why) from error
+        raise explain(error, path) or UserError(f"cannot fetch {url}", why) from error
     part.replace(path)
 
 

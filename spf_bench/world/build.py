@@ -15,10 +15,11 @@ from typing import Any
 
 import torch
 from diffusers import AutoencoderKL, DDPMScheduler, StableDiffusionPipeline, UNet2DConditionModel
-from transformers import CLIPImageProcessorPil, CLIPModel, CLIPTextModel, CLIPTokenizer
+from transformers import CLIPModel, CLIPTextModel, CLIPTokenizer
 
 from spf_bench.errors import UserError
 from spf_bench.metrics.mps_model import MPSModel
+from spf_bench.models.image_processor import pil_processor
 from spf_bench.world import distributions, networks
 from spf_bench.world.assets import WEIGHTS
 from spf_bench.world.fit import Fit
@@ -212,7 +213,7 @@ def export(shop: Workshop, out: Path) -> Path:
     Judge.from_pretrained(_need(shop, "judge")).save_pretrained(partial / "judge", half)
     for name in ("clip", "judge_clip", "hps", "mps"):
         tokenizer.save_pretrained(partial / name)
-        CLIPImageProcessorPil(
+        pil_processor()(
             size={"shortest_edge": networks.IMAGE_SIZE},
             crop_size={"height": networks.IMAGE_SIZE, "width": networks.IMAGE_SIZE},
             image_mean=list(networks.CLIP_MEAN),

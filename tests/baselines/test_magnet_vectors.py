@@ -32,7 +32,7 @@ def encoder() -> Phrases:
         weights = {name[2:]: torch.from_numpy(stored[name]).float() for name in stored.files if name.startswith("w/")}
     ends = {"bos_token_id": config.pop("bos"), "eos_token_id": config["eos"], "pad_token_id": config.pop("eos")}
     model = CLIPTextModel(CLIPTextConfig(**config, **ends)).eval()
-    model.load_state_dict(weights)
+    getattr(model, "text_model", model).load_state_dict(weights)  # transformers 4 has a model within the model
     return Phrases(load_tokenizer(), model)
 
 

@@ -140,6 +140,8 @@ CASES: tuple[Case, ...] = (
     ),
     Case("a record of another version", "table --runs runs", {"runs/a/record.json": '{"schema": 99}'}),
     Case("a table in a format nobody writes", "table --runs runs --to a.docx"),
+    Case("a page where no file can be made", "report --to /proc/x.html"),
+    Case("tables where a folder and a file stand", "table --to a.md --to b.csv/c.csv", {"a.md/x": "x", "b.csv": "x"}),
     Case("a study that is not there", "study tally study"),
     Case(
         "a study whose pictures lie elsewhere",

@@ -105,8 +105,8 @@ def test_workers_share_a_batch(tmp_path: Path, pipe_dir: Path, clip_dir: Path, m
 
 
 def test_soak_kills_and_compares(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    write = "import pathlib, sys, time; time.sleep(.2); p = pathlib.Path(sys.argv[1]); p.mkdir(exist_ok=True)"
-    script = f"{write}; (p / 'a.jsonl').write_text('{{}}\\n')"
+    write = "import os, sys, time; time.sleep(.2); os.makedirs(sys.argv[1], exist_ok=True)"
+    script = f"{write}; open(sys.argv[1] + '/a.jsonl', 'w').write('{{}}\\n')"
 
     def begin(name: str, folder: Path, out: Path) -> subprocess.Popen[bytes]:
         return subprocess.Popen([sys.executable, "-c", script, str(out)], start_new_session=True)
@@ -114,6 +114,15 @@ def test_soak_kills_and_compares(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(soak, "begin", begin)
     found = figures("soak", tmp_path, "--work", str(tmp_path / "work"))
     assert found["commands"][0]["kills"] == 1 and found["commands"][0]["ends"] >= 1
+
+
+def test_soak_compares_weights_and_not_the_order_of_their_metadata(tmp_path: Path) -> None:
+    for name, metadata, last in (("a", '"b": "1", "c": "2"', 0), ("b", '"c": "2", "b": "1"', 0), ("c", '"b": "1"', 1)):
+        header = f'{{"__metadata__": {{{metadata}}}, "w": {{"dtype": "U8", "shape": [2], "data_offsets": [0, 2]}}}}'
+        raw = len(header).to_bytes(8, "little") + header.encode() + bytes([7, last])
+        (tmp_path / f"{name}.safetensors").write_bytes(raw)
+    a, b, c = (soak.told(tmp_path / f"{name}.safetensors") for name in "abc")
+    assert a == b != c and a[1] == bytes([7, 0])
 
 
 def test_cases_take_turns() -> None:

@@ -1,6 +1,7 @@
 """The paper suite: what the user decides, the portraits to train on, and errors that say all at once."""
 
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -81,6 +82,11 @@ def test_packages_that_cannot_be_imported_are_named_with_the_reason(monkeypatch)
     monkeypatch.setattr(paper, "MODULES", {"json": "nobody", "no_such_package": "id"})
     (problem,) = paper.missing_packages()
     assert problem.subject == "no_such_package" and "No module named" in problem.why
+    assert problem.fix == paper.INSTALL
+    monkeypatch.setattr(paper, "MODULES", {"onnxruntime": "id"})
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    (problem,) = paper.missing_packages()
+    assert "never both" in problem.fix  # the extra brings one at most, and a GPU machine wants the other
 
 
 def test_portraits_are_drawn_by_seed_and_square(folder, monkeypatch):

@@ -14,7 +14,7 @@ from spf_bench.captions.tokens import pieces
 from spf_bench.metrics.clip_encoder import ClipEncoder
 from spf_bench.models.backbone import Backbone
 from spf_bench.run.preflight import too_long
-from spf_bench.trainset.captioner import base_phrases
+from spf_bench.trainset.captions import base_phrases
 from spf_train.base_model import load_pipeline
 from spf_train.errors import ConfigError
 from spf_train.prepare import prepare

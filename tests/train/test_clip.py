@@ -8,18 +8,22 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import transformers
 from PIL import Image
-from transformers import CLIPImageProcessorPil, CLIPModel
+from transformers import CLIPModel
 
 from spf_train.clip import FrozenClip, Preprocessing
 from spf_train.errors import ConfigError
+
+PilProcessor = getattr(transformers, "CLIPImageProcessorPil", None) or transformers.CLIPImageProcessor
+"""What resizes with PIL: transformers 5 calls it by the first name, 4 by the second."""
 
 
 def test_preprocessing_agrees_with_the_image_processor(clip_dir: Path) -> None:
     rng = np.random.default_rng(0)
     coarse = Image.fromarray(rng.integers(0, 256, (12, 16, 3), dtype=np.uint8))
     image = coarse.resize((160, 120), Image.Resampling.BICUBIC)  # smooth, as photographs are
-    expected = CLIPImageProcessorPil.from_pretrained(clip_dir)(image, return_tensors="pt").pixel_values
+    expected = PilProcessor.from_pretrained(clip_dir)(image, return_tensors="pt").pixel_values
     pixels = torch.from_numpy(np.array(image)).permute(2, 0, 1)[None] / 255
     found = Preprocessing.from_folder(clip_dir)(pixels)
     assert found.shape == (1, 3, 64, 64)

@@ -93,9 +93,9 @@ def seg_cons(pairs: Pairs) -> list[Theirs]:
 
 
 def _clip(pairs: Pairs) -> dict[str, Theirs]:
-    from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
+    from spf_bench.models.image_processor import pil_processor
 
-    ours, processor = miniature.clip(), CLIPImageProcessorPil()
+    ours, processor = miniature.clip(), pil_processor()()
     source = of("transformers", what="forward pass and image processor")
     see = lambda images, texts: clip_embeddings(ours.model, processor, images, ours.tokenizer, texts)  # noqa: E731
     return clip_columns(see, pairs, source)

@@ -73,11 +73,12 @@ def hps(pairs: Pairs) -> list[Theirs]:
 
 def _clip(name: str, pairs: Pairs) -> dict[str, Theirs]:
     from transformers import CLIPModel, CLIPTokenizerFast
-    from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
+
+    from spf_bench.models.image_processor import pil_processor
 
     place = folder(name)
     model, tokenizer = CLIPModel.from_pretrained(place).float().eval(), CLIPTokenizerFast.from_pretrained(place)
-    processor = CLIPImageProcessorPil.from_pretrained(place)
+    processor = pil_processor().from_pretrained(place)
     source = of("transformers", what="forward pass and image processor")
     return clip_columns(lambda i, t: clip_embeddings(model, processor, i, tokenizer, t), pairs, source)
 

@@ -47,6 +47,7 @@ def sight(encoder: Encoder, batch: Batch, weights: bool) -> Sight:
         weights: Whether its digest stands for shipped weights.
     """
     with torch.inference_mode(), entering() as given:
+        batch.original.of(encoder)  # the print of what enters is of both sides
         seen = dict(batch.custom.of(encoder))
     if hasattr(encoder, "texts"):
         seen["texts"] = encoder.texts(batch.prompts)

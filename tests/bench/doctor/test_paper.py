@@ -68,6 +68,22 @@ def test_the_network_of_one_node_really_runs():
     assert doctor_runtime.provider().endswith("ExecutionProvider")
 
 
+def test_cudas_libraries_are_loaded_first_as_for_faces(monkeypatch, capsys):
+    happened = []
+    fake = types.SimpleNamespace(
+        get_available_providers=lambda: ["CUDAExecutionProvider", "CPUExecutionProvider"],
+        preload_dlls=lambda: happened.append("loaded") or print("Failed to load libcufft.so.12"),
+        SessionOptions=types.SimpleNamespace,
+        InferenceSession=lambda network, options, providers: (
+            happened.append(providers) or types.SimpleNamespace(get_providers=lambda: providers)
+        ),
+    )
+    monkeypatch.setitem(__import__("sys").modules, "onnxruntime", fake)
+    assert doctor_runtime.provider() == "CUDAExecutionProvider"
+    assert happened == ["loaded", ["CUDAExecutionProvider", "CPUExecutionProvider"]]
+    assert not capsys.readouterr().out
+
+
 def test_hpsv2_without_its_vocabulary(monkeypatch, tmp_path):
     place = types.SimpleNamespace(locate_file=lambda name: tmp_path / name)
     monkeypatch.setattr(doctor_paper, "distribution", lambda name: place)

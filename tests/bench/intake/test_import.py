@@ -89,6 +89,7 @@ def test_every_problem_is_named_by_its_line(tmp_path: Path) -> None:
         json.dumps({**GOOD, "seed": True}): "seed True is no whole number",
         json.dumps({**GOOD, "seed": 2**70}): "is no whole number",
         json.dumps({**GOOD, "phrases": ["a", 3]}): "phrases 3 is no text",
+        json.dumps({**GOOD, "phrases": ["a woman", "blue hair"]}): "phrase 'blue hair' is not in base",
         json.dumps({**GOOD, "image": "../secret.png"}): "leads out of its folder",
         json.dumps({**GOOD, "image": "/etc/passwd"}): "leads out of its folder",
         json.dumps({**GOOD, "image": "C:\\x.png"}): "leads out of its folder",
@@ -97,11 +98,11 @@ def test_every_problem_is_named_by_its_line(tmp_path: Path) -> None:
         json.dumps({**GOOD, "image": "x" * 900, "base": "2"}): "is no file in",
         json.dumps({**GOOD, "image": "fit.png", "base": "3", "id": "twice"}): "",
         json.dumps({**GOOD, "image": "wide.png", "base": "4"}): "32 x 16 pixels, not square",
-        json.dumps({**GOOD, "image": "small.png", "base": "5"}): "16 pixels wide, that of line 30 is 32",
+        json.dumps({**GOOD, "image": "small.png", "base": "5"}): "16 pixels wide, that of line 31 is 32",
         json.dumps({**GOOD, "image": "cut.png", "base": "6"}): "is broken",
         json.dumps({**GOOD, "image": "fake.png", "base": "7"}): "is none of PNG",
-        json.dumps({**GOOD, "base": "8", "id": "TWICE"}): "is that of line 30",
-        json.dumps({**GOOD, "base": "3"}): "says the same as line 30",
+        json.dumps({**GOOD, "base": "8", "id": "TWICE"}): "is that of line 31",
+        json.dumps({**GOOD, "base": "3"}): "says the same as line 31",
         json.dumps({**GOOD, "file_name": "a.png", "image": "b.png"}): "by two names",
     }
     source = jsonl(tmp_path / "c.jsonl", *rows)

@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 
 from spf_bench.metrics.base import Batch
-from spf_bench.metrics.features import FeatureStore, Image, Outputs, pair
+from spf_bench.metrics.feature_store import FeatureStore
+from spf_bench.metrics.features import Image, Outputs, pair
 from spf_bench.metrics.segcons import Proposals
 from spf_bench.triple import Category, Triple
 
@@ -23,6 +24,16 @@ class Colours:
     def encode(self, images: Image) -> Outputs:
         self.shown += len(images)
         return {"pooled": torch.from_numpy(images).float().mean(dim=(1, 2)) / 255}
+
+
+class Letters(Colours):
+    """Reads an image with a text: its first pixel's red and the text's length; counts the images it was shown."""
+
+    name, compact = "letters", False
+
+    def read(self, images: Image, texts: Sequence[str]) -> Outputs:
+        self.shown += len(images)
+        return {"score": torch.tensor([float(i[0, 0, 0]) + len(t) for i, t in zip(images, texts, strict=True)])}
 
 
 class Given:

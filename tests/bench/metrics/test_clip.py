@@ -5,12 +5,12 @@ import pytest
 import torch
 from PIL import Image
 from transformers import CLIPModel
-from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 
 from spf_bench.metrics.clip_encoder import ClipEncoder, Preprocess, tokenize
 from spf_bench.metrics.clip_i import ClipI
 from spf_bench.metrics.clip_t import ClipT, direction
 from spf_bench.metrics.hps import HPS, HPSModel
+from spf_bench.models.image_processor import pil_processor
 from tests.bench.metrics.stand_ins import batch, noise_pictures
 
 TARGETS = ["with a beard", "wearing sunglasses", "pencil sketch style"]
@@ -24,7 +24,7 @@ def encoder(clip_dir):
 @pytest.mark.parametrize("shape", [(64, 64), (96, 80), (40, 64)])
 def test_pixels_are_those_of_the_image_processor(shape, clip_dir):
     image = np.random.default_rng(0).integers(0, 256, (1, *shape, 3), dtype=np.uint8)
-    theirs = CLIPImageProcessorPil.from_pretrained(clip_dir)(Image.fromarray(image[0]), return_tensors="pt")
+    theirs = pil_processor().from_pretrained(clip_dir)(Image.fromarray(image[0]), return_tensors="pt")
     ours = Preprocess.from_pretrained(clip_dir)(image)
     torch.testing.assert_close(ours, theirs["pixel_values"], atol=1e-5, rtol=1e-5)
 

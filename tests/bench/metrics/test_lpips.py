@@ -1,14 +1,17 @@
 """LPIPS against its formula in loops, the authors' package where present, and by hand."""
 
+import importlib.util
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
 from spf_bench.errors import UserError
+from spf_bench.files.store import file_sha256
 from spf_bench.metrics.lpips import LPIPS, LPIPSVGG, distance
-from spf_bench.metrics.lpips_trunk import LpipsTrunk, linear_heads, trunk
+from spf_bench.metrics.lpips_trunk import HEADS, LpipsTrunk, linear_heads, trunk
 from tests.bench.metrics.photograph import photograph
 from tests.bench.metrics.stand_ins import Given, batch, noise_pictures, picture
 
@@ -116,6 +119,14 @@ def test_heads_are_the_authors():
         heads = linear_heads(net)
         assert [len(head) for head in heads] == expected
         assert all((head >= 0).all() for head in heads)
+
+
+@pytest.mark.parametrize("net", ["alex", "vgg"])
+def test_the_authors_package_ships_the_same_heads_byte_for_byte(net):
+    spec = importlib.util.find_spec("lpips")
+    if spec is None or spec.origin is None:
+        pytest.skip("lpips is not installed")
+    assert file_sha256(Path(spec.origin).parent / "weights" / "v0.1" / f"{net}.pth") == HEADS[net]
 
 
 def test_other_heads_are_refused(tmp_path, monkeypatch):

@@ -6,7 +6,7 @@ from PIL import Image
 
 from spf_bench.errors import UserError
 from spf_bench.metrics import for_suite, precision
-from spf_bench.metrics.features import FeatureStore
+from spf_bench.metrics.feature_store import FeatureStore
 from spf_bench.metrics.summary import summarise
 from spf_bench.scoring.one_batch import Pair
 from spf_bench.scoring.one_pass import score

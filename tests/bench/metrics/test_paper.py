@@ -1,5 +1,7 @@
 """The paper suite's metrics as they are put together: which, in which order, over networks loaded once."""
 
+import re
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -92,6 +94,13 @@ def test_facts_of_all_of_them_are_complete():
     found = {metric.key: metric for metric in catalogue()}
     for key in (*COLUMNS, *ON_REQUEST):
         assert not [fact for fact in Facts.__annotations__ if not hasattr(found[key], fact)], key
+
+
+@pytest.mark.parametrize("kind", catalogue(), ids=lambda kind: kind.key)
+def test_its_file_opens_with_what_a_reader_must_know(kind):
+    said = " ".join((sys.modules[kind.__module__].__doc__ or "").split())
+    for what in ("(Papers?|Source): ", "Weights: ", "Range: ", "comparable|set beside|[Pp]ublished table"):
+        assert re.search(what, said), f"{kind.__module__} does not say its {what}"
 
 
 def test_what_is_missing_is_named_before_anything_loads(monkeypatch, tmp_path):

@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from spf_bench.metrics.features import FeatureStore
+from spf_bench.metrics.feature_store import FeatureStore
 from spf_bench.metrics.row_files import RowFiles
 from tests.bench.metrics.stand_ins import Colours, batch, noise_pictures
 
@@ -60,8 +60,9 @@ def test_store_keeps_bulky_originals_and_no_others(tmp_path):
 
 def test_store_reads_an_image_only_where_it_is_asked_for(tmp_path):
     images, store = noise_pictures(2), FeatureStore(tmp_path)
-    encoder = Slow()
-    store.add(encoder, batch(images, images, store=store).original)
+    encoder, current = Slow(), batch(images, images, store=store)
+    current.original.of(encoder)
+    store.add(encoder, current.original)
     kept = store.of(encoder)
     assert isinstance(kept, RowFiles) and len(kept) == 2
     np.testing.assert_array_equal(next(iter(kept.values()))["pooled"].shape, (3,))

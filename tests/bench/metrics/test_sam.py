@@ -7,7 +7,7 @@ import torch
 from spf_bench.errors import UserError
 from spf_bench.metrics import sam as sam_module
 from spf_bench.metrics.bits import pack, unpack
-from spf_bench.metrics.features import FeatureStore
+from spf_bench.metrics.feature_store import FeatureStore
 from spf_bench.metrics.sam import SamEncoder, SamSegmenter
 from spf_bench.metrics.segcons import SegCons, grid
 from spf_bench.metrics.segcons_hungarian import SegConsHungarian

@@ -26,10 +26,15 @@ def files(folder: Path) -> Pixels:
 def planned_build(suite: MiniSuite, frozen: TestSet, tmp_path: Path) -> Callable[..., Build]:
     """Plans a build of the miniature test set into a folder."""
 
-    def make(to: str = "built", limit: int | None = None, batch: int = BATCH, share: Share | None = None) -> Build:
-        return Build(
-            frozen, suite, None, suite.pipeline, tmp_path / to, tmp_path / "runs", limit, "cpu", batch, share or Share()
-        )
+    def make(
+        to: str = "built",
+        limit: int | None = None,
+        batch: int = BATCH,
+        share: Share | None = None,
+        precision: str | None = None,
+    ) -> Build:
+        how, runs = suite.sampled_in(precision), tmp_path / "runs"
+        return Build(frozen, how, None, suite.pipeline, tmp_path / to, runs, limit, "cpu", batch, share or Share())
 
     return make
 

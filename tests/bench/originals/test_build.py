@@ -1,6 +1,8 @@
 """Building originals: the same bytes whoever makes them and after whatever kill, none lost and none twice."""
 
 import json
+import os
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from io import BytesIO
@@ -92,6 +94,26 @@ def test_nothing_is_made_twice(planned_build: Builds, monkeypatch: pytest.Monkey
     planned_build().execute(Silent())
     monkeypatch.setattr(make, "render", lambda *_: pytest.fail("rendered again"))
     assert planned_build().execute(Silent())
+
+
+def test_of_two_builds_in_one_folder_the_second_waits_and_makes_nothing_twice(
+    planned_build: Builds, whole: Pixels, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second, said = planned_build(), planned_build(), list[str]()
+    ready, told = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            real = make.render
+            monkeypatch.setattr(make, "render", lambda *a: (os.write(told, b"x"), time.sleep(0.1), real(*a))[-1])
+            first.execute(Silent())
+        finally:
+            os._exit(0)
+    os.read(ready, 1)
+    monkeypatch.setattr(Silent, "note", lambda self, text: said.append(text))
+    monkeypatch.setattr(make, "render", lambda *_: pytest.fail("sampled twice"))
+    assert second.execute(Silent()) and os.waitpid(child, 0)[1] == 0
+    assert f"waiting for process {child}" in said[0] and files(second.folder) == whole
 
 
 @pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0)])

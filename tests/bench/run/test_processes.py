@@ -11,7 +11,7 @@ from accelerate import PartialState
 
 from benchmarks import processes
 from spf_bench.errors import UserError
-from spf_bench.metrics.features import FeatureStore
+from spf_bench.metrics.feature_store import FeatureStore
 from spf_bench.models.backbone import Backbone
 from spf_bench.originals.build import Build
 from spf_bench.progress import Silent

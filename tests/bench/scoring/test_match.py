@@ -56,6 +56,18 @@ def test_what_nobody_asked_for_is_extra_and_rows_beyond_the_limit_are_not(theirs
     assert found(theirs, n=2).extra == ("customised/other.png",)
 
 
+def test_a_wrong_name_is_told_with_what_is_missing_for_it(theirs):
+    first = theirs.images / f"{theirs.triples[0].id}.png"
+    first.rename(theirs.images / "wrong.png")
+    with pytest.raises(UserError, match=r"nothing was scored; no row asks for 'customised/wrong\.png'") as caught:
+        found(theirs)
+    assert [problem.why for problem in caught.value.problems] == ["is missing"]
+    for i in range(4):
+        Image.new("RGB", (8, 8)).save(theirs.images / f"other{i}.png")
+    with pytest.raises(UserError, match=r"for 'customised/other0\.png', .*other2\.png' and 2 more"):
+        found(theirs)
+
+
 @pytest.mark.parametrize(("suffix", "how", "lossy"), [("jpg", {}, 1), ("webp", {}, 1), ("webp", {"lossless": True}, 0)])
 def test_what_a_format_loses_is_seen(theirs, suffix, how, lossy):
     path = theirs.images / f"{theirs.triples[0].id}.png"

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from spf_bench.errors import UserError
 from spf_bench.metrics.base import Batch, Group, Metric
-from spf_bench.metrics.features import FeatureStore
+from spf_bench.metrics.feature_store import FeatureStore
 from spf_bench.metrics.fid import FID
 from spf_bench.metrics.segcons import SegCons
 from spf_bench.metrics.summary import ALL, summarise

@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 import torch
 
-from spf_bench.metrics.features import FeatureStore
+from spf_bench.metrics.feature_store import FeatureStore
 from spf_bench.metrics.fid import FID
 from spf_bench.scoring import one_pass as scoring
 from spf_bench.scoring.one_batch import Pair

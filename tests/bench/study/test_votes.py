@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from spf_bench.errors import UserError
 from spf_bench.study.votes import PAUSE, ClosedError, Votes
 
 
@@ -32,6 +33,34 @@ def test_a_second_vote_replaces_the_first(tmp_path: Path) -> None:
     assert len(votes.all()) == 2
     changes = sqlite3.connect(tmp_path / "v.sqlite").execute("SELECT changes FROM votes").fetchall()
     assert sorted(changes) == [(0,), (1,)]
+
+
+@pytest.mark.parametrize("place", ["/proc/x.sqlite", "nowhere/x.sqlite"])
+def test_a_place_that_takes_no_votes_is_told(place: str) -> None:
+    with pytest.raises(UserError, match=f"cannot use {place}") as caught:
+        Votes(Path(place))
+    assert caught.value.why == "unable to open database file" and "can be written" in caught.value.fix
+
+
+def test_a_table_without_its_columns_is_damaged(tmp_path: Path) -> None:
+    votes = Votes(tmp_path / "v.sqlite")
+    votes.vote(1, "k", "OBC", "left", 60)
+    votes.close()
+    with sqlite3.connect(tmp_path / "v.sqlite") as db:
+        db.execute("ALTER TABLE votes RENAME COLUMN seconds TO secondS_")
+    with pytest.raises(UserError, match="are damaged"):
+        Votes(tmp_path / "v.sqlite").all()
+
+
+def test_a_clock_that_was_set_back_takes_no_time_away(tmp_path: Path, clock: Clock) -> None:
+    votes = Votes(tmp_path / "v.sqlite", clock)
+    votes.enter(1)
+    clock.now += 10
+    assert votes.enter(1).active == 10
+    clock.now -= 1e6
+    assert votes.enter(1).active == 10
+    clock.now += 5
+    assert votes.enter(1).active == 15
 
 
 def test_time_counts_in_part_where_nobody_is_there(tmp_path: Path, clock: Clock) -> None:

@@ -5,7 +5,7 @@ import os
 import threading
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +20,13 @@ from spf_bench.portraits import Portraits
 from spf_bench.progress import Silent
 from spf_bench.share import Share
 from spf_bench.suite import Sampling
-from spf_bench.trainset import build, captioner, chunks, paint, write
+from spf_bench.trainset import captioner, chunks, networks, paint, write
 from spf_bench.trainset.build import Build
 from spf_bench.trainset.filters import Rule, Rules
 from spf_bench.trainset.paint import Canvas
 from spf_bench.trainset.painters import load_painter
 from spf_bench.trainset.scores import match_scorer
+from spf_bench.trainset.sources import Network
 from tests.bench.conftest import SAMPLING, TARGETS
 from tests.bench.trainset.conftest import Specs, draw, files
 from tests.tiny import tiny_pipeline
@@ -125,6 +126,20 @@ def test_what_a_kill_tore_is_made_again(spec: Specs, whole: dict[str, bytes], mo
     assert files(spec().to) == whole
 
 
+def test_damaged_lists_and_arrays_are_made_again(
+    spec: Specs, whole: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        patch.setattr(write, "link", _dying(write.link, 2))
+        Build(spec()).execute(Silent())
+    damaged = [sorted(spec().work.glob(place))[0] for place in ("plan-*/*.npy", "images-*/*.jsonl", "match-*/*.npy")]
+    for path in damaged:
+        path.write_bytes(path.read_bytes()[:-3])
+    sorted(spec().work.glob("plan-*/*.jsonl"))[-1].write_bytes(b"")
+    assert Build(spec()).execute(Silent()) is not None
+    assert files(spec().to) == whole
+
+
 def test_other_filters_use_the_same_images(spec: Specs, monkeypatch: pytest.MonkeyPatch) -> None:
     Build(spec()).execute(Silent())
     monkeypatch.setattr(paint, "load_painter", lambda *_: pytest.fail("painted again"))
@@ -176,7 +191,7 @@ def test_processes_build_the_same(
     scorers = {rank: match_scorer(clip_dir, "", "cpu", torch.float32) for rank in painters}
     monkeypatch.setattr(paint, "load_painter", lambda *_: painters[threading.current_thread().name])
     own = {kind: lambda *_: scorers[threading.current_thread().name] for kind in ("match", "hps")}
-    monkeypatch.setattr(build, "LOADERS", own)
+    monkeypatch.setattr(networks, "LOADERS", own)
 
     def work(rank: int) -> None:
         try:
@@ -259,7 +274,7 @@ def test_scores_that_are_no_numbers_are_left_out(spec: Specs, monkeypatch: pytes
         def score(self, images: np.ndarray, rows: Any) -> torch.Tensor:
             return torch.tensor([float("nan") if row.triple.id == "toy-0-003" else 1.0 for row in rows])
 
-    monkeypatch.setitem(build.LOADERS, "match", lambda *_: Broken())
+    monkeypatch.setitem(networks.LOADERS, "match", lambda *_: Broken())
     asked = spec(rules=Rules(Rule(0.9), None, None))
     Build(asked).execute(Silent())
     told = {row["id"]: row for row in lines(asked.to / "candidates.jsonl")}
@@ -278,3 +293,18 @@ def test_a_captioner_writes_the_base_texts(spec: Specs, monkeypatch: pytest.Monk
     assert rows and {row["base"] for row in rows} == {"a man, in a green sweater"}
     assert {row["text"].split(", ")[-1] for row in rows} <= set(TARGETS)
     assert "toy captioner" in (asked.to / "README.md").read_text()
+
+
+def test_networks_that_cannot_be_used_are_named_before_anything_is_painted(
+    spec: Specs, pipe_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "bert").mkdir()
+    (tmp_path / "bert" / "config.json").write_text('{"model_type": "bert"}')
+    wrong = spec(models=(pipe_dir, tmp_path), captioner=tmp_path / "bert")
+    judges = {**wrong.sources.judges, "match": Network("a BERT", tmp_path / "bert")}
+    wrong = replace(wrong, sources=replace(wrong.sources, judges=judges))
+    monkeypatch.setattr(paint, "load_painter", lambda *_: pytest.fail("painted"))
+    with pytest.raises(UserError, match="3 networks of this build cannot be used") as refused:
+        Build(wrong).execute(Silent())
+    told = {problem.subject: problem.why for problem in refused.value.problems}
+    assert told.keys() == {tmp_path.name, "toy captioner", "a BERT"} and "it is 'bert'" in told["a BERT"]

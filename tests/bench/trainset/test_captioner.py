@@ -8,8 +8,10 @@ import torch
 from transformers import BertTokenizerFast, BlipConfig, BlipForConditionalGeneration
 
 from spf_bench.errors import UserError
-from spf_bench.trainset.captioner import Captioner, base_phrases, reader
+from spf_bench.trainset.captioner import Captioner
+from spf_bench.trainset.captions import base_phrases, reader
 from tests.bench.conftest import BASE
+from tests.bench.trainset.tiny_captioners import KINDS, WORDS, tiny
 
 
 def short(text: str) -> bool:
@@ -76,3 +78,36 @@ def test_what_cannot_caption_is_refused(clip_dir: Path, tmp_path: Path) -> None:
     for folder in (clip_dir, tmp_path):
         with pytest.raises(UserError, match="cannot caption"):
             Captioner.load(folder, "cpu", "float32")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_kinds_of_captioners(kind: str, tmp_path: Path) -> None:
+    captioner = Captioner.load(tiny(kind, tmp_path), "cpu", "float32")
+    images = np.random.default_rng(0).integers(0, 256, (2, 64, 64, 3), dtype=np.uint8)
+    said = captioner.describe(images, ["with a beard", "wearing a hat"])
+    assert len(said) == 2 and all(set(text.split()) <= set(WORDS) for text in said)
+
+
+def test_a_model_that_follows_instructions_is_asked_without_the_target(tmp_path: Path) -> None:
+    captioner = Captioner.load(tiny("llava", tmp_path), "cpu", "float32")
+    heard: list[str] = []
+
+    def generate(input_ids: torch.Tensor, **_: object) -> torch.Tensor:
+        heard.append(captioner.processor.decode(input_ids[0]))
+        return torch.cat([input_ids, torch.tensor([[9, 10]])], dim=1)
+
+    captioner.model.generate = generate
+    said = captioner.describe(np.zeros((1, 64, 64, 3), np.uint8), ["a red hat ,"])
+    assert said == ["red hair"] and "USER" in heard[0] and "a red hat" in heard[0]
+
+
+def test_a_model_that_wants_more_than_an_image_is_refused_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def describe(*_: object) -> list[str]:
+        raise ValueError("You need to give a prompt\nand more")
+
+    monkeypatch.setattr(Captioner, "describe", describe)
+    with pytest.raises(UserError, match="cannot caption") as refused:
+        Captioner.load(tiny_blip(tmp_path), "cpu", "float32")
+    assert refused.value.why == "You need to give a prompt"

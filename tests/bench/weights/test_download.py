@@ -46,3 +46,10 @@ def test_what_cannot_be_had_is_said(server, tmp_path, url):
     with pytest.raises(UserError):
         download(url.format(server.url), tmp_path / "w.pth", None, Silent())
     assert not (tmp_path / "w.pth").exists()
+
+
+def test_a_place_that_takes_no_file_is_told_before_anybody_is_asked(server, tmp_path):
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(UserError, match=r"cannot write .*w\.pth") as caught:
+        download(f"{server.url}/w.pth", tmp_path / "file" / "w.pth", None, Silent())
+    assert caught.value.why == "a file stands where a folder must be" and server.asked == []
