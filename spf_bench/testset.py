@@ -75,9 +75,8 @@ def reference(testset: TestSet) -> str:
 def place(name: str) -> Path:
     """Return the folder that a path means: its own, or that of the triples which it names or links to."""
     path = Path(name)
-    with suppress(RuntimeError):  # the home of nobody here
-        path = path.expanduser()
-    path = path.resolve()
+    with suppress(RuntimeError, ValueError):  # the home of nobody here, or a NUL: no such folder, which is said later
+        path = path.expanduser().resolve()
     return path.parent if path.name == TRIPLES else path
 
 

@@ -4,7 +4,7 @@ from contextlib import nullcontext
 from pathlib import Path
 
 from spf_bench.errors import Problem, UserError
-from spf_bench.files.locks import hold
+from spf_bench.files.locks import LOCK, hold
 from spf_bench.files.store import digest
 from spf_bench.models.backbone import Backbone
 from spf_bench.originals.about import About, begin
@@ -33,7 +33,7 @@ def of_run(
         UserError: A built test set's originals are not all as they were built.
     """
     if folder != built(testset):
-        with nullcontext() if _whole(testset, n, folder) else hold(folder, progress.note):  # two runs make them once
+        with nullcontext() if _finished(testset, n, folder) else hold(folder, progress.note):  # two runs make them once
             share.once(lambda: begin(folder, about))
             found = make_originals(backbone, testset, n, folder, progress, about.origin["batch"], share)
         assert found is not None  # without shards nothing is left to others
@@ -41,9 +41,9 @@ def of_run(
     return share.once(lambda: _verified(testset, n, folder))
 
 
-def _whole(testset: TestSet, n: int, folder: Path) -> bool:
-    """Say whether nothing is left to be made: a finished cache need not be one that can be written."""
-    return len(Manifest(folder).sound(testset.triples[:n])) == n
+def _finished(testset: TestSet, n: int, folder: Path) -> bool:
+    """Say whether nothing is left to do, a killed process's lock included: such a cache need not be writable."""
+    return not (folder / LOCK).exists() and len(Manifest(folder).sound(testset.triples[:n])) == n
 
 
 def _verified(testset: TestSet, n: int, folder: Path) -> str:
