@@ -10,6 +10,7 @@ from typing import IO
 
 from spf_bench.errors import UserError
 from spf_bench.files.storage import explain
+from spf_bench.files.store import write_text
 from spf_bench.progress import Progress
 
 CHUNK = 1 << 20
@@ -29,26 +30,29 @@ def download(url: str, path: Path, size: int | None, progress: Progress) -> None
         UserError: The server refuses, or the connection breaks; what came is kept and the next call goes on.
     """
     part = path.with_name(path.name + ".part")
+    mark = part.with_name(part.name + ".etag")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        _transfer(url, part, path.name, size, progress)
+        _transfer(url, part, mark, path.name, size, progress)
     except (urllib.error.URLError, http.client.HTTPException, OSError) as error:
         why = f"{getattr(error, 'reason', error)}"
         raise explain(error, path) or UserError(f"cannot fetch {url}", why) from error
     part.replace(path)
+    mark.unlink(missing_ok=True)
 
 
-def _transfer(url: str, part: Path, title: str, size: int | None, progress: Progress) -> None:
+def _transfer(url: str, part: Path, mark: Path, title: str, size: int | None, progress: Progress) -> None:
     done = part.stat().st_size if part.is_file() else 0
     try:
-        answer = _ask(url, done)
+        answer = _ask(url, done, mark.read_text() if done and mark.is_file() else "")
     except urllib.error.HTTPError as error:
         if error.code != HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
             raise
         done, answer = 0, _ask(url, 0)  # the part is whole already, or of another file: begin anew
     with answer:
         if answer.status != HTTPStatus.PARTIAL_CONTENT:
-            done = 0  # the server knows no ranges
+            done = 0  # the server knows no ranges, or has another file there by now
+            _remember(answer.headers.get("ETag"), mark)
         left = int(answer.headers.get("Content-Length") or 0)
         task = progress.task(title, done + left or size or 0, done)
         with part.open("ab" if done else "wb") as file:
@@ -57,10 +61,20 @@ def _transfer(url: str, part: Path, title: str, size: int | None, progress: Prog
         raise http.client.IncompleteRead(b"", left - came)
 
 
-def _ask(url: str, start: int) -> http.client.HTTPResponse:
+def _remember(tag: str | None, mark: Path) -> None:
+    """Keep what the server calls this state of the file; weak tags stand for others of equal meaning, not bytes."""
+    if tag and tag.startswith('"'):
+        write_text(mark, tag)
+    else:
+        mark.unlink(missing_ok=True)
+
+
+def _ask(url: str, start: int, tag: str = "") -> http.client.HTTPResponse:
+    """Ask for a file from a byte on; from its beginning where it is no longer what ``tag`` stands for (RFC 9110)."""
     if not url.startswith(("https://", "http://")):
         raise UserError(f"{url} is no web address")
     headers = {"User-Agent": "spf-bench", **({"Range": f"bytes={start}-"} if start else {})}
+    headers |= {"If-Range": tag} if start and tag else {}
     answer: http.client.HTTPResponse = urllib.request.urlopen(
         urllib.request.Request(url, headers=headers), timeout=TIMEOUT
     )

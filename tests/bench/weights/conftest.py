@@ -1,6 +1,7 @@
 """A machine of its own for every test: no cache, no weights, no network but a server on this one."""
 
 import functools
+import hashlib
 import http.server
 import threading
 from collections.abc import Iterator
@@ -26,11 +27,12 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @dataclass
 class Server:
-    """Serves bytes by path; knows ranges unless told not to, and can break off."""
+    """Serves bytes by path; knows ranges unless told not to, names states if told to, and can break off."""
 
     url: str = ""
     files: dict[str, bytes] = field(default_factory=dict)
     ranges: bool = True
+    tags: bool = False
     breaks_after: int | None = None
     asked: list[str | None] = field(default_factory=list)
 
@@ -47,12 +49,16 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         if body is None:
             self.send_error(404)
             return
-        start = int(wanted.removeprefix("bytes=").rstrip("-")) if wanted and self.content.ranges else 0
+        tag = f'"{hashlib.sha256(body).hexdigest()}"'
+        current = self.headers.get("If-Range") in (None, tag)
+        start = int(wanted.removeprefix("bytes=").rstrip("-")) if wanted and self.content.ranges and current else 0
         if start >= len(body):
             self.send_error(416)
             return
         self.send_response(206 if start else 200)
         self.send_header("Content-Length", str(len(body) - start))
+        if self.content.tags:
+            self.send_header("ETag", tag)
         self.end_headers()
         self.wfile.write(body[start : self.content.breaks_after])
 

@@ -27,6 +27,18 @@ def test_it_goes_on_where_it_was_cut_off(server, tmp_path):
     assert server.asked == [None, "bytes=300000-"]
 
 
+@pytest.mark.parametrize("changed", [False, True])
+def test_a_file_that_changed_meanwhile_is_never_spliced(server, tmp_path, changed):
+    server.files["w.pth"], server.tags, server.breaks_after = BODY, True, 300_000
+    with pytest.raises(UserError, match="cannot fetch"):
+        download(f"{server.url}/w.pth", tmp_path / "w.pth", None, Silent())
+    server.breaks_after, now = None, BODY[::-1] if changed else BODY
+    server.files["w.pth"] = now
+    download(f"{server.url}/w.pth", tmp_path / "w.pth", None, Silent())
+    assert (tmp_path / "w.pth").read_bytes() == now
+    assert server.asked[-1] == "bytes=300000-" and not list(tmp_path.glob("*.part*"))
+
+
 def test_a_server_without_ranges_sends_everything_again(server, tmp_path):
     server.files["w.pth"], server.ranges = BODY, False
     (tmp_path / "w.pth.part").write_bytes(BODY[:1000])
