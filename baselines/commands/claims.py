@@ -22,7 +22,7 @@ def claims(
     A claim holds where the whole 95 % interval of each paired difference lies on the claimed side of zero. Claims 5 to
     9 are about parts of SPF: `spf-bench ablate` tells of them.
 
-    - `spf-bench claims --runs reports`
+    - `spf-bench claims --runs reports/leaderboard`
     - `spf-bench claims --preset quick --to claims.md`
     """
     from baselines.claims_sheet import sheet

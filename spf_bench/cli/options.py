@@ -1,6 +1,7 @@
 """Options that several commands have, so that they are called and explained alike everywhere."""
 
 from collections.abc import Sequence
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,6 +11,14 @@ from spf_bench.errors import UserError
 
 PICTURES = (".png", ".jpg", ".jpeg", ".webp")
 DEFAULT_RUNS = Path("runs")
+
+
+class PerSeed(StrEnum):
+    """How runs that differ in their seed alone are shown."""
+
+    each = "each"
+    mean = "mean"
+
 
 Runs = Annotated[Path, typer.Option("--runs", help="Folder of runs and their cache.", metavar="DIR")]
 Suite = Annotated[str, typer.Option(help="Base model, training images and judges.")]
@@ -22,6 +31,7 @@ Changes = Annotated[
     list[str] | None,
     typer.Option("--set", help="Change a setting of the method, e.g. spf.norm=l2; repeatable.", metavar="NAME=VALUE"),
 ]
+SeedRows = Annotated[PerSeed, typer.Option(help="A row for each seed, or the mean over seeds.")]
 Device = Annotated[str | None, typer.Option(help="cpu or cuda; by default cuda where there is one.")]
 Threads = Annotated[int | None, typer.Option(min=1, help="CPU threads; by default all cores.")]
 

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from spf_bench.cli import options
-from spf_bench.cli.options import DEFAULT_RUNS, Runs
+from spf_bench.cli.options import DEFAULT_RUNS, PerSeed, Runs, SeedRows
 
 
 class Which(StrEnum):
@@ -37,15 +37,16 @@ def report(
     testset: Annotated[
         str | None, typer.Option(help="Name or folder of the runs' test set, where it is not a built-in one.")
     ] = None,
+    seeds: SeedRows = PerSeed.each,
     max_mb: Annotated[float, typer.Option(min=0.1, help="Size of the file; portraits shrink to fit.")] = 15.0,
 ) -> None:
     """Write one HTML page of all runs below a folder: tables, trade-off, portraits, disagreements, origins.
 
     It is about the runs that stand in the largest table; others get a table of their own. The file needs no network
-    and no second file.
+    and no second file. With --seeds mean its portraits are those of each method's first seed.
 
     - `spf-bench report`
-    - `spf-bench report --runs reports --to leaderboard.html`
+    - `spf-bench report --runs reports/leaderboard --seeds mean --to leaderboard.html`
     """
     from spf_bench.cli.console import err, out
     from spf_bench.report import write
@@ -53,7 +54,7 @@ def report(
 
     entries = collect(runs)
     with err.status(f"{len(entries)} runs: intervals, portraits, page"):
-        made = write(entries, to, testset, int(max_mb * 1e6))
+        made = write(entries, to, testset, int(max_mb * 1e6), seeds is PerSeed.mean)
     out.print(f"page  {made.path}  ({made.size / 1e6:.1f} MB)", soft_wrap=True)
     if made.shown == 0:
         out.print("      without portraits: no run here holds its images")

@@ -8,7 +8,7 @@ import typer
 from rich.markup import escape
 
 from spf_bench.cli.console import err
-from spf_bench.cli.options import DEFAULT_RUNS, Runs, files
+from spf_bench.cli.options import DEFAULT_RUNS, PerSeed, Runs, SeedRows, files
 from spf_bench.table.layout import Format
 
 
@@ -17,13 +17,6 @@ class By(StrEnum):
 
     category = "category"
     step = "step"
-
-
-class Seeds(StrEnum):
-    """How runs that differ in their seed alone are shown."""
-
-    each = "each"
-    mean = "mean"
 
 
 class Shape(StrEnum):
@@ -59,7 +52,7 @@ def table(
         ),
     ] = None,
     by: Annotated[By | None, typer.Option(help="A table for each category of target, or step of a sequence.")] = None,
-    seeds: Annotated[Seeds, typer.Option(help="A row for each seed, or the mean over seeds.")] = Seeds.each,
+    seeds: SeedRows = PerSeed.each,
     intervals: Annotated[Ends, typer.Option(help="Print 95 % intervals as half width or range.")] = Ends.half,
     significance: Annotated[
         bool, typer.Option("--significance", help="Add paired permutation tests, Holm's correction over methods.")
@@ -82,7 +75,7 @@ def table(
     - `spf-bench table --by category`
     - `spf-bench table --seeds mean --significance --against spf`
     - `spf-bench table --costs --shape 5 --vs published`
-    - `spf-bench table --runs reports --to leaderboard.md --to leaderboard.csv --to leaderboard.tex`
+    - `spf-bench table --runs reports/leaderboard --to leaderboard.md --to leaderboard.csv --to leaderboard.tex`
     """
     from spf_bench.files.store import write_text
     from spf_bench.table.formats import Interval
@@ -92,7 +85,7 @@ def table(
     written = {path: format_of(path) for path in to or ()}
     wanted = Wanted(
         by_part=by is not None,
-        mean=seeds is Seeds.mean,
+        mean=seeds is PerSeed.mean,
         shape=None if shape is None else shape.value,
         costs=costs,
         significance=significance,

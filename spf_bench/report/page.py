@@ -55,7 +55,9 @@ class Contents:
     sheets: Sequence[overlays.Sheet] = ()
 
 
-def write(entries: Sequence[Entry], to: Path, testset: str | None = None, most: int = 15_000_000) -> Written:
+def write(
+    entries: Sequence[Entry], to: Path, testset: str | None = None, most: int = 15_000_000, mean: bool = False
+) -> Written:
     """Write a report of finished runs.
 
     Args:
@@ -63,11 +65,12 @@ def write(entries: Sequence[Entry], to: Path, testset: str | None = None, most: 
         to: The HTML file.
         testset: Name or folder of the test set, where the runs' own name does not lead to it.
         most: Bytes the file may have; portraits are made as small as that needs, or are fewer.
+        mean: The seeds of a method as one row, with the portraits of the first.
 
     Raises:
         UserError: The test set is another one, or not even the tables fit.
     """
-    source = read(entries, testset)
+    source = read(entries, testset, mean)
     frames = [entry.scores() for entry in source.entries.values()]
     sheets = list(overlays.sheets(source.table.rows, source.folders, int(most * MAPS)))
     bare = Contents(Gallery(source.triples), _pairs(source, frames, source.triples), sheets)
@@ -98,14 +101,14 @@ def render(source: Source, frames: Frames, contents: Contents) -> str:
         others=[boards.board(t, f"other-{i}") for i, t in enumerate(source.others)],
         plots=scatter.plots(table),
         scatter=scatter,
-        stages=curves.stages(table.rows, source.folders),
+        stages=curves.stages(source.rows, source.folders),
         curves=curves,
         sheets=contents.sheets,
         gallery=shown,
         pairs=contents.pairs,
         provenance=provenance,
         published=published.sheet(),
-        costs=cost_table.sheet([row.record for row in table.rows]),
+        costs=cost_table.sheet([row.record for row in source.rows]),
         data=payload(table, tones, frames, shown, contents.pairs),
         styles=styles,
         scripts=scripts,
@@ -123,7 +126,7 @@ def tones_of(rows: Sequence[Row]) -> list[str]:
 
 def _with_portraits(source: Source, frames: Frames, bare: Contents, room: int) -> Contents:
     """Return contents with portraits that take at most ``room`` characters; disagreements are about those shown."""
-    folders = [folder / "images" for folder in source.folders.values()]
+    folders = [entry.folder / "images" for entry in source.entries.values()]
     shown = gallery(folders, source.triples, room)
     whole = len(shown.triples) == len(source.triples)
     return replace(bare, gallery=shown, pairs=bare.pairs if whole else _pairs(source, frames, shown.triples))

@@ -2,13 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from spf_bench import testset
 from spf_bench.errors import UserError
 from spf_bench.record import CAPTIONS, RunRecord
 from spf_bench.suite import get_suite
-from spf_bench.table.model import ALL, Entry, Table, groups, table_of
+from spf_bench.table.model import ALL, Entry, Row, Table, groups, table_of
+from spf_bench.table.seeds import merge_all
 from spf_bench.tracks import PARTS, Place, Step, Track, cases
 from spf_bench.triple import Category, Triple, Uncategorised
 
@@ -24,36 +26,55 @@ class Source:
     others: list[Table]
     """Runs that cannot be compared with these."""
     entries: dict[str, Entry]
-    """The runs of ``table`` by name, in its order."""
+    """The runs of ``table`` by name, in its order; of seeds that are one row, the first."""
     triples: tuple[Triple, ...]
     """What was asked in ``table``, in the order of the test set."""
     note: str | None
     """Why the triples have no texts; None where they have."""
+    behind: Sequence[Entry]
+    """The runs that ``table`` was made of, each seed apart."""
 
     @property
     def folders(self) -> dict[str, Path]:
         """Folders of the runs, by name."""
-        return {run: entry.folder for run, entry in self.entries.items()}
+        return {entry.record.run: entry.folder for entry in self.behind}
+
+    @cached_property
+    def rows(self) -> Sequence[Row]:
+        """A row for each run, where ``table`` may have one for all seeds."""
+        return table_of(self.behind).rows
+
+    @property
+    def methods(self) -> int:
+        """How many methods there are, the original portrait among them."""
+        return len({entry.record.method.name for entry in self.behind})
 
 
-def read(entries: Sequence[Entry], where: str | None = None) -> Source:
+def read(entries: Sequence[Entry], where: str | None = None, mean: bool = False) -> Source:
     """Return what a report of these runs is made of.
 
     Args:
         entries: Finished runs.
         where: Name or folder of the test set, where the runs' own name does not lead to it.
+        mean: The seeds of a method as one row.
 
     Raises:
         UserError: The test set that was asked for is not the one of the runs.
     """
     found = groups(entries)
-    main, notes = max(found, key=lambda g: (g[0][0].record.track == Track.triples, len(g[0]), g[0][0].record.n))
-    parts = [part for part in map(str, PARTS) if part in main[0].record.scores]
-    others = [table_of(group, ALL, left) for group, left in found if group is not main]
+    main, left = max(found, key=lambda g: (g[0][0].record.track == Track.triples, len(g[0]), g[0][0].record.n))
+    others = [table_of(*_shown(group, notes, mean)) for group, notes in found if group is not main]
     triples, note = _triples(main[0], where)
-    mine = {entry.record.run: entry for entry in main}
-    categories = [table_of(main, part) for part in parts]
-    return Source(table_of(main, ALL, notes), categories, others, mine, triples, note)
+    rows, _, notes = _shown(main, left, mean)
+    mine = {entry.record.run: entry for entry in rows}
+    categories = [table_of(rows, part) for part in map(str, PARTS) if part in main[0].record.scores]
+    return Source(table_of(rows, ALL, notes), categories, others, mine, triples, note, main)
+
+
+def _shown(entries: Sequence[Entry], notes: Sequence[str], mean: bool) -> tuple[Sequence[Entry], str, Sequence[str]]:
+    """Return what a table is made of: rows, their part of the test set, notes."""
+    rows, said = merge_all(entries) if mean else (entries, [])
+    return rows, ALL, [*said, *notes]
 
 
 def _triples(entry: Entry, where: str | None) -> tuple[tuple[Triple, ...], str | None]:

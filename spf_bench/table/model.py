@@ -1,6 +1,6 @@
 """Which runs may stand in one table, and in which rows and columns."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -138,8 +138,23 @@ def _newest(entries: Sequence[Entry]) -> tuple[list[Entry], list[str]]:
         old = kept.pop(key := (r.method.name, r.preset, r.seed, *r.method.changes), None)
         notes += [f"older run left out: {old.record.run}"] if old else []
         kept[key] = entry
-    order = sorted(kept.values(), key=lambda e: (not e.record.method.reference, e.record.method.trains))
-    return order, notes
+    return sorted(kept.values(), key=_rank(kept.values())), notes
+
+
+def _rank(entries: Iterable[Entry]) -> Callable[[Entry], tuple[bool, bool, int, int, int]]:
+    """Order runs: references, then what does not train; those of a method together, equal settings by seed."""
+    first: dict[tuple[Any, ...], int] = {}
+    for entry in entries:
+        method = entry.record.method
+        for key in ((method.name,), (method.name, entry.record.preset, *method.changes)):
+            first.setdefault(key, len(first))
+
+    def rank(entry: Entry) -> tuple[bool, bool, int, int, int]:
+        method = entry.record.method
+        variant = first[(method.name, entry.record.preset, *method.changes)]
+        return not method.reference, method.trains, first[(method.name,)], variant, entry.record.seed or 0
+
+    return rank
 
 
 def table_of(entries: Sequence[Entry], category: str = ALL, notes: Iterable[str] = ()) -> Table:

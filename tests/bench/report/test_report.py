@@ -1,5 +1,6 @@
 """The page says what the records say, fits its limit, needs nobody, and takes no text for HTML."""
 
+import json
 import re
 import shutil
 from pathlib import Path
@@ -22,7 +23,7 @@ from spf_bench.report.source import read
 from spf_bench.table.model import collect
 from spf_bench.tracks import Track
 from spf_bench.triple import image
-from tests.bench.showcase import COLUMNS, HOSTILE, put, put_log, put_maps, relabel, show, triples
+from tests.bench.showcase import COLUMNS, HOSTILE, METHODS, put, put_log, put_maps, relabel, show, triples
 
 
 @pytest.fixture
@@ -41,6 +42,24 @@ def test_the_page_holds_what_the_records_say(shown: tuple[Path, testset.TestSet]
         assert told in text
     assert text.count('class="board"') == 3  # all targets and the two categories
     assert "with changes" in text  # the commit was dirty
+
+
+def test_seeds_stand_together_or_as_one_row(shown: tuple[Path, testset.TestSet], tmp_path: Path) -> None:
+    runs, frozen = shown
+    second = put(runs, frozen, "again", of="spf").folder / "record.json"
+    facts = json.loads(second.read_text()) | {"seed": 1, "created": "2026-02-01T00:00:00+00:00", "preset": "default"}
+    facts["method"]["trains"] = True
+    second.write_text(json.dumps(facts))
+    each, mean = (read(collect(runs), str(frozen.folder), mean) for mean in (False, True))
+    labels = [row.label for row in each.table.rows]
+    assert labels.index("SPF (seed 1)") == labels.index("SPF (seed 0)") + 1
+    assert len(mean.table.rows) == mean.methods == len(METHODS) and [row.label for row in mean.rows] == labels
+    values = [row.cells["lpips"].score.mean for row in each.table.rows if row.label.startswith("SPF")]
+    (spf,) = (row.cells["lpips"].score.mean for row in mean.table.rows if row.label == "SPF")
+    assert spf == pytest.approx(sum(values) / 2) and values[0] != values[1]
+    made = write(collect(runs), tmp_path / "report.html", str(frozen.folder), mean=True)
+    text = made.path.read_text(encoding="utf-8")
+    assert "mean of 2 seeds: SPF" in text and "<small>6 runs</small>" in text and "run --method again" in text
 
 
 def test_no_text_becomes_html_and_nothing_is_loaded(shown: tuple[Path, testset.TestSet], tmp_path: Path) -> None:
