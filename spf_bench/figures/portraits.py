@@ -28,7 +28,7 @@ def variants(ask: Ask) -> "Figure":
     Raises:
         UserError: The method ran with none of its settings changed.
     """
-    found = source(ask, Track.triples, "spf-bench ablate --table 1")
+    found = source(ask, Track.triples, "spf-bench ablate --table 1", ask.method)
     of = [row for row in found.table.rows if row.record.method.name == ask.method]
     if not any(row.record.method.changes for row in of):
         why = f"{len(of)} runs of {ask.method} stand beside each other, and none has a setting changed"

@@ -49,6 +49,9 @@ def test_variants_stand_side_by_side(shown: Shown, tmp_path: Path) -> None:
     picture = drawn("7", ask, tmp_path)
     assert holds(picture, (0, 0, 0)) and holds(picture, (120, 0, 0))  # the original's shade and SPF's
     assert not holds(picture, (80, 0, 0))  # naive is no variant of spf
+    second = put(runs, frozen, "another seed", ("spf.w_text=0",), of="spf").folder / "record.json"
+    second.write_text(json.dumps(json.loads(second.read_text()) | {"seed": 1, "preset": "default"}))
+    assert np.array_equal(drawn("7", ask, tmp_path), picture)
 
 
 def test_triples_are_chosen_or_named(shown: Shown) -> None:
