@@ -4,7 +4,8 @@
 
 One batch of every stage of the portrait world's default budget, times the batches that the stage has: the whole job
 takes longer by loading, encoding and scoring. Seconds on the wall, so the machine has to be quiet. The UNet's forward
-pass is set beside one convolution and one matrix product of its own sizes, in operations a second.
+pass is set beside one convolution and one matrix product of its own sizes, in operations a second; a step of stage 2
+is split by what the processor does in it.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.nn.functional import conv2d, linear
+from torch.profiler import ProfilerActivity, profile
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.measure import Case, Found, Timing, alternate, options, tell
@@ -36,6 +38,13 @@ from spf_train.stages import NaiveStage, Stage
 
 ORIGINALS, FIRST, SECOND, PORTRAITS = "originals", "stage 1", "stage 2", "portraits"
 FORWARD, CONVOLUTION, PRODUCT = "UNet, forward", "one convolution", "one matrix product"
+KINDS = {
+    "convolutions": ("conv",),
+    "matrix products": ("aten::addmm", "aten::mm", "aten::bmm"),
+    "attention": ("attention",),
+    "norms": ("norm",),
+}
+"""Operators of torch by a part of their name, of the first kind that fits."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -72,8 +81,11 @@ def measure(asked: argparse.Namespace) -> Found:
         for name in stages
     ]
     rows.append(("together", "100%", *(f"{sum(found.values()):.0f}" for found in seconds.values())))
-    notes = tuple(f"{name}: {rate:.0f} Gflop/s" for name, rate in giga.items())
-    figures = {"seconds": seconds, "gflops": giga, "timings": [t.facts() for f in spent.values() for t in f.values()]}
+    kinds = shares(stages[SECOND][0])
+    split = ", ".join(f"{kind} {share:.0%}" for kind, share in kinds.items())
+    notes = (*(f"{name}: {rate:.0f} Gflop/s" for name, rate in giga.items()), f"a step of {SECOND}: {split}")
+    timings = [timing.facts() for found in spent.values() for timing in found.values()]
+    figures = {"seconds": seconds, "gflops": giga, "kinds": kinds, "timings": timings}
     return Found(("", "share", *(f"s, threads: {n}" for n in asked.threads)), rows, figures, notes)
 
 
@@ -146,6 +158,17 @@ def kernels(size: int) -> dict[str, tuple[Case, float]]:
         PRODUCT: lambda: linear(rows, weights),
     }
     return {name: (torch.inference_mode()(call), operations(call)) for name, call in calls.items()}
+
+
+def shares(case: Case) -> dict[str, float]:
+    """The share of each kind of operator in a case, by the processor's seconds; the rest last."""
+    with profile(activities=[ProfilerActivity.CPU]) as profiler:
+        case()
+    spent = dict.fromkeys([*KINDS, "the rest"], 0.0)
+    for event in profiler.key_averages():
+        fits = (kind for kind, parts in KINDS.items() if any(part in event.key for part in parts))
+        spent[next(fits, "the rest")] += event.self_cpu_time_total
+    return {kind: time / sum(spent.values()) for kind, time in spent.items()}
 
 
 def operations(call: Callable[[], Any]) -> float:

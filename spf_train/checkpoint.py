@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from spf_train.durable import move_durably
+from spf_train.durable import move_durably, named
 from spf_train.errors import ConfigError, explained
 from spf_train.processes import Processes
 
@@ -23,10 +23,11 @@ def write_atomically(path: Path, write: Callable[[Path], Any]) -> None:
     if new.is_dir():
         shutil.rmtree(new)
     try:
-        write(new)
-        if path.is_dir():
-            shutil.rmtree(path)
-        move_durably(new, path)
+        with named(path):
+            write(new)
+            if path.is_dir():
+                shutil.rmtree(path)
+            move_durably(new, path)
     except BaseException:
         if new.is_dir():
             shutil.rmtree(new)

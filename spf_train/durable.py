@@ -4,7 +4,23 @@ from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+
+@contextmanager
+def named(path: Path) -> Iterator[None]:
+    """What goes wrong in here says in its `filename` what was being written, as the system's errors do.
+
+    torch and safetensors name no file when the disk is full.
+    """
+    try:
+        yield
+    except Exception as error:
+        if getattr(error, "filename", None) is None:
+            error.filename = str(path)  # type: ignore[attr-defined]
+        raise
 
 
 def move_durably(new: Path, path: Path) -> None:

@@ -16,7 +16,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from spf_train.durable import move_durably
+from spf_train.durable import move_durably, named
 from spf_train.errors import ConfigError, explained
 
 KEY_BYTES = 16
@@ -127,8 +127,9 @@ def write(path: Path, columns: Columns, metadata: dict[str, str] | None = None) 
     path.parent.mkdir(parents=True, exist_ok=True)
     new = path.with_name(f".{path.name}.{os.getpid()}")  # another run may be writing the same file
     try:
-        save_file({name: column.contiguous() for name, column in columns.items()}, new, metadata)
-        move_durably(new, path)
+        with named(path):
+            save_file({name: column.contiguous() for name, column in columns.items()}, new, metadata)
+            move_durably(new, path)
     finally:
         new.unlink(missing_ok=True)
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import resource
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from spf_train import export
 from spf_train.checkpoint import RunFolder, write_atomically
@@ -53,17 +55,38 @@ def test_bytes_are_on_the_disk_before_the_name_is(
     assert set(done[:at]) == parts and done[at + 1 :] == [tmp_path.name]
 
 
-@pytest.mark.parametrize("fill", [lambda new: new.write_bytes(b"x" * 4096), lambda new: _large(new)])
-def test_a_full_disk_leaves_the_old_and_nothing_else(tmp_path: Path, fill: Write) -> None:
-    write_atomically(tmp_path / "a", lambda new: new.write_text("old"))
+@contextmanager
+def small_files() -> Iterator[None]:
+    """The kernel lets no file grow beyond 1024 bytes."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1024, before[1]))
     try:
-        with pytest.raises(OSError, match="too large"):
-            write_atomically(tmp_path / "a", fill)
+        yield
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.mark.parametrize("fill", [lambda new: new.write_bytes(b"x" * 4096), lambda new: _large(new)])
+def test_a_full_disk_leaves_the_old_and_nothing_else(tmp_path: Path, fill: Write) -> None:
+    write_atomically(tmp_path / "a", lambda new: new.write_text("old"))
+    with small_files(), pytest.raises(OSError, match="too large"):
+        write_atomically(tmp_path / "a", fill)
     assert (tmp_path / "a").read_text() == "old" and os.listdir(tmp_path) == ["a"]
+
+
+@pytest.mark.parametrize(
+    "put",
+    [
+        lambda path: write_atomically(path, lambda new: torch.save({"a": torch.rand(4096)}, new)),
+        lambda path: write_atomically(path, lambda new: save_file({"a": torch.rand(4096)}, new)),
+        lambda path: write(path, {"a": torch.rand(4096)}),
+    ],
+    ids=["torch", "safetensors", "shard"],
+)
+def test_errors_of_libraries_name_the_file_that_found_no_space(tmp_path: Path, put: Write) -> None:
+    with small_files(), pytest.raises(Exception) as caught:
+        put(tmp_path / "a")
+    assert caught.value.filename == str(tmp_path / "a") and not os.listdir(tmp_path)
 
 
 def _large(new: Path) -> None:
