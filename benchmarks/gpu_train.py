@@ -35,12 +35,13 @@ PAPER = {
 }
 MIB = 2**20
 WARM_UP = 2  # steps, beside the one that counts what autograd saves
-FULL, SMALL = SPFConfig(), SPFConfig(enhance_decode="clip-size")
+FULL, SMALL, WITHOUT = SPFConfig(), SPFConfig(enhance_decode="clip-size"), SPFConfig(w_enh=0.0)
 WATCHED = {"predict": "response pass", "reference_path": "reference pass", "control_map": "control map"}
 STAGES: dict[str, Callable[[Networks], Stage]] = {
     "stage 1": lambda networks: NaiveStage(networks.unet, networks.diffusion),
     "stage 2": lambda networks: networks.stage(DualPathStage, FULL),
     "stage 2, clip-size": lambda networks: networks.stage(DualPathStage, SMALL),
+    "stage 2, no L_enh": lambda networks: networks.stage(DualPathStage, WITHOUT),
     "stage 2, plain": lambda networks: networks.stage(PlainStage, FULL),
 }
 
@@ -143,15 +144,16 @@ def line(row: dict[str, Any], rows: list[dict[str, Any]]) -> str:
     cells = f"{name}{seconds:9.3f} s{peak:>10}{saved:11.0f}   {paper}"
     if row["stage"] != "stage 2, plain":
         return cells
-    same = [other for other in rows if other["precision"] == row["precision"] and other is not row]
-    return "\n".join([cells, *(against(row, other) for other in same if other["stage"].startswith("stage 2"))])
+    first, *second = (other for other in rows if other["precision"] == row["precision"] and other is not row)
+    return "\n".join([cells, *(against(first, row, other) for other in second)])
 
 
-def against(plain: dict[str, Any], ours: dict[str, Any]) -> str:
-    """How much faster and smaller than the plain implementation."""
+def against(first: dict[str, Any], plain: dict[str, Any], ours: dict[str, Any]) -> str:
+    """A step of stage 2 beside one of stage 1, and how much faster and smaller it is than the plain implementation."""
     memory = "peak_mib" if plain["peak_mib"] else "saved_mib"
-    name, faster = ours["stage"], plain["seconds"] / ours["seconds"]
-    return f"  {name}: {faster:.2f}x as fast as plain, {memory} {ours[memory] / plain[memory]:.2f} of it"
+    name, longer, faster = ours["stage"], ours["seconds"] / first["seconds"], plain["seconds"] / ours["seconds"]
+    part = f"{memory} {ours[memory] / plain[memory]:.2f} of it"
+    return f"  {name}: {longer:.2f}x stage 1; {faster:.2f}x as fast as plain, {part}"
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

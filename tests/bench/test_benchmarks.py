@@ -37,7 +37,9 @@ def test_every_benchmark_asks_one_question() -> None:
     assert [name for name, question in questions.items() if not question.endswith("?")] == []
 
 
-@pytest.mark.parametrize("name", ["compiled", "composite", "data_pipeline", "main_job", "map_truth", "trainset_scale"])
+@pytest.mark.parametrize(
+    "name", ["compiled", "composite", "data_pipeline", "enhance_decode", "main_job", "map_truth", "trainset_scale"]
+)
 def test_it_runs(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert figures(name, tmp_path)
     assert len(capsys.readouterr().out.splitlines()) > 1
