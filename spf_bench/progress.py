@@ -75,8 +75,8 @@ class Bars:
         self._bars.stop()
 
     def task(self, title: str, total: int, done: int = 0) -> Task:
-        """Add a bar."""
-        return _Bar(self._bars, self._bars.add_task(title, total=total, completed=done, detail=""))
+        """Add a bar; one of nothing shows up when something comes of it, as of a download of unknown size."""
+        return _Bar(self._bars, self._bars.add_task(title, total=total, completed=done, detail="", visible=total > 0))
 
     def report(self, title: str, done: int, total: int) -> None:
         """Show that ``done`` of ``total`` units of a task are done; the first report of a title adds its bar."""
@@ -100,7 +100,7 @@ class _Bar:
     task: TaskID
 
     def advance(self, units: int = 1) -> None:
-        self.bars.advance(self.task, units)
+        self.bars.update(self.task, advance=units, visible=units > 0 or None)
 
     def update(self, done: int, detail: str = "") -> None:
-        self.bars.update(self.task, completed=done, detail=detail)
+        self.bars.update(self.task, completed=done, detail=detail, visible=done > 0 or None)
