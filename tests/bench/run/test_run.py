@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from spf_bench.progress import Silent
+from spf_bench.progress import Silent, Task
 from spf_bench.record import RunRecord, recompute
 from spf_bench.run.execute import execute
 from spf_bench.run.plan import Run
@@ -19,14 +19,18 @@ def pixels(run: Run) -> dict[str, bytes]:
 
 
 class Impatient(Silent):
-    """Stops everything with Ctrl-C after a number of advances or updates."""
+    """Stops everything with Ctrl-C once a task has done something."""
 
-    def __init__(self, patience: int) -> None:
-        self.patience = patience
+    def __init__(self, task: str) -> None:
+        self.unwanted = task
+        self.title = ""
+
+    def task(self, title: str, total: int, done: int = 0) -> Task:
+        self.title = title
+        return self
 
     def advance(self, units: int = 1) -> None:
-        self.patience -= 1
-        if self.patience < 0:
+        if self.title == self.unwanted:
             raise KeyboardInterrupt
 
     def update(self, done: int, detail: str = "") -> None:
@@ -43,15 +47,12 @@ def test_two_runs_make_the_same_pixels_and_scores(planned: Planned) -> None:
 
 def test_an_interrupted_run_repeated_equals_an_undisturbed_one(planned: Planned) -> None:
     undisturbed, disturbed = planned("spf", "undisturbed", batch=2), planned("spf", "disturbed", batch=2)
-    expected, stops = execute(undisturbed, Silent()), 0
-    while True:  # in stage 1, stage 2, the originals, the images, the scores; each time a little later
-        try:
-            result = execute(disturbed, Impatient(stops + 1))
-            break
-        except KeyboardInterrupt:
-            stops += 1
-            assert stops < 20 and not (disturbed.folder / "record.json").exists()
-    assert stops >= 4
+    expected = execute(undisturbed, Silent())
+    for task in ("stage 1", "stage 2", "originals", "SPF", "scores"):
+        with pytest.raises(KeyboardInterrupt):
+            execute(disturbed, Impatient(task))
+        assert not (disturbed.folder / "record.json").exists()
+    result = execute(disturbed, Silent())
     assert pixels(disturbed) == pixels(undisturbed)
     assert result.scores == expected.scores
     assert not [path for path in disturbed.runs.rglob(".*") if path.is_file()]
