@@ -107,7 +107,7 @@ def _curve(axes: Any, trace: Trace, stage: str, key: str, tone: str) -> None:
 
 def _found(ask: Ask) -> list[Path]:
     """Return the traces asked for, or all below the runs; at most as many as there are colours."""
-    given = [path if path.is_file() else path / TRACE for path in ask.data]
+    given = [_trace_in(path) for path in ask.data]
     if missing := [path for path in given if not path.is_file()]:
         raise UserError(f"{missing[0]} is no trace", "there is no such file", COMMAND)
     found = given or sorted(ask.runs.rglob(TRACE))
@@ -116,6 +116,13 @@ def _found(ask: Ask) -> list[Path]:
     if len(found) > len(TONES):
         raise UserError(f"{len(found)} traces are too many", f"there are {len(TONES)} colours", "name some with --data")
     return found
+
+
+def _trace_in(path: Path) -> Path:
+    """Return the file of a trace that is named by itself, by its folder, or by the training's."""
+    if path.is_file():
+        return path
+    return path / "trace" / TRACE if (path / "trace").is_dir() else path / TRACE
 
 
 def _read(path: Path) -> Trace:

@@ -133,6 +133,9 @@ def test_traces_are_drawn_with_their_samples(shown: Shown, tmp_path: Path) -> No
         (folder / "trace.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
         Image.new("RGB", (64, 64), (10, 200, 30)).save(folder / "stage2-000010" / "a.png")
     assert holds(drawn("5", Ask(runs), tmp_path), (10, 200, 30))
+    training = runs / "train" / "clip"
+    for data in (training, training / "trace", training / "trace" / "trace.jsonl"):
+        assert holds(drawn("5", Ask(runs, data=(data,)), tmp_path), (10, 200, 30))
     with pytest.raises(UserError, match="is no trace"):
         draw("5", Ask(runs, data=(tmp_path,)), tmp_path)
 
