@@ -140,7 +140,7 @@ class RunRecord:
     images_sha256: str
     """Hash of the method's images."""
     scoring: str
-    """Hash of the metrics' code and weights."""
+    """Hash of what the scores mean and of the networks' weights: equal in records that may stand in one table."""
     columns: list[Column]
     """The headline metrics in the order of a table."""
     scores: dict[str, dict[str, Score]]
@@ -165,6 +165,16 @@ class RunRecord:
     """Peak memory per stage in MiB: allocated on the accelerator, on the CPU resident of the process."""
     halved: dict[str, int] = field(default_factory=dict)
     """By stage: the most images computed at once after the device's memory did not hold a batch; empty: it did."""
+    scoring_code: str = ""
+    """Hash of ``scoring`` and of the metrics' code: where it is today's, nothing needs to be scored again."""
+    scored_in: Environment | None = None
+    """Code, packages and machine of the scores, where `spf-bench rescore` computed them later than the run."""
+
+    @property
+    def dirty(self) -> bool | None:
+        """Whether it was made, or scored, with uncommitted changes; None where nobody knows."""
+        told = [where.dirty for where in (self.environment, self.scored_in) if where is not None]
+        return True if True in told else None if None in told else False
 
     def save(self, folder: Path) -> None:
         """Write the record into a run's folder in one step."""

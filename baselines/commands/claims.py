@@ -5,19 +5,19 @@ from typing import Annotated
 
 import typer
 
-from spf_bench.cli.options import DEFAULT_RUNS, Runs, files
+from spf_bench.cli.options import DEFAULT_RUNS, ManyRuns, files
 from spf_bench.table.layout import Format
 
 
 def claims(
-    runs: Runs = DEFAULT_RUNS,
+    runs: ManyRuns = None,
     preset: Annotated[str, typer.Option(help="Only runs of this training budget count.")] = "default",
     kind: Annotated[Format, typer.Option("--format", help="Plain text, Markdown, CSV, LaTeX or JSON.")] = Format.text,
     to: Annotated[
         Path | None, typer.Option(help="Write .md, .csv, .tex, .json or .txt instead.", metavar="FILE", callback=files)
     ] = None,
 ) -> None:
-    """Say which of the paper's claims 1 to 4, 10 and 11 hold in the runs below a folder.
+    """Say which of the paper's claims 1 to 4, 10 and 11 hold in the runs below some folders.
 
     A claim holds where the whole 95 % interval of each paired difference lies on the claimed side of zero. Claims 5 to
     9 are about parts of SPF: `spf-bench ablate` tells of them.
@@ -34,7 +34,7 @@ def claims(
     from spf_bench.table.sheet import render_sheet
 
     form = kind if to is None else format_of(to)
-    text = render_sheet(sheet(findings(collect(runs), preset)), form)
+    text = render_sheet(sheet(findings(collect(*(runs or [DEFAULT_RUNS])), preset)), form)
     if to is None:
         typer.echo(text, nl=False)
     else:

@@ -13,6 +13,7 @@ from spf_bench.cli.console import Commands, err, out, show
 from spf_bench.cli.demo import demo
 from spf_bench.cli.doctor import doctor
 from spf_bench.cli.report import figure, report
+from spf_bench.cli.rescore import rescore
 from spf_bench.cli.run import run
 from spf_bench.cli.score import score
 from spf_bench.cli.show import show as show_app
@@ -63,6 +64,7 @@ def about(version: Annotated[bool, typer.Option("--version", help="Print the ver
 
 app.command()(run)
 app.command()(score)
+app.command()(rescore)
 app.command()(table)
 app.command()(report)
 app.command()(figure)

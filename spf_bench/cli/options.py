@@ -21,6 +21,10 @@ class PerSeed(StrEnum):
 
 
 Runs = Annotated[Path, typer.Option("--runs", help="Folder of runs and their cache.", metavar="DIR")]
+ManyRuns = Annotated[
+    list[Path] | None,
+    typer.Option("--runs", help="Folder of runs; may be given again.", metavar="DIR", show_default=str(DEFAULT_RUNS)),
+]
 Suite = Annotated[str, typer.Option(help="Base model, training images and judges.")]
 TestSet = Annotated[str | None, typer.Option(help="A name from `list testsets`; by default the suite's.")]
 Limit = Annotated[int | None, typer.Option(help="Use only the first N triples.", metavar="N")]

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from spf_bench.cli import options
-from spf_bench.cli.options import DEFAULT_RUNS, PerSeed, Runs, SeedRows
+from spf_bench.cli.options import DEFAULT_RUNS, ManyRuns, PerSeed, Runs, SeedRows
 
 
 class Which(StrEnum):
@@ -32,7 +32,7 @@ def _page(value: Path) -> Path:
 
 
 def report(
-    runs: Runs = DEFAULT_RUNS,
+    runs: ManyRuns = None,
     to: Annotated[Path, typer.Option(help="The HTML file to write.", metavar="FILE", callback=_page)] = Path(PAGE),
     testset: Annotated[
         str | None, typer.Option(help="Name or folder of the runs' test set, where it is not a built-in one.")
@@ -40,7 +40,7 @@ def report(
     seeds: SeedRows = PerSeed.each,
     max_mb: Annotated[float, typer.Option(min=0.1, help="Size of the file; portraits shrink to fit.")] = 15.0,
 ) -> None:
-    """Write one HTML page of all runs below a folder: tables, trade-off, portraits, disagreements, origins.
+    """Write one HTML page of all runs below some folders: tables, trade-off, portraits, disagreements, origins.
 
     It is about the runs that stand in the largest table; others get a table of their own. The file needs no network
     and no second file. With --seeds mean its portraits are those of each method's first seed.
@@ -52,7 +52,7 @@ def report(
     from spf_bench.report import write
     from spf_bench.table.model import collect
 
-    entries = collect(runs)
+    entries = collect(*(runs or [DEFAULT_RUNS]))
     with err.status(f"{len(entries)} runs: intervals, portraits, page"):
         made = write(entries, to, testset, int(max_mb * 1e6), seeds is PerSeed.mean)
     out.print(f"page  {made.path}  ({made.size / 1e6:.1f} MB)", soft_wrap=True)

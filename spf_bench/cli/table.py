@@ -8,7 +8,7 @@ import typer
 from rich.markup import escape
 
 from spf_bench.cli.console import err
-from spf_bench.cli.options import DEFAULT_RUNS, PerSeed, Runs, SeedRows, files
+from spf_bench.cli.options import DEFAULT_RUNS, ManyRuns, PerSeed, SeedRows, files
 from spf_bench.table.layout import Format
 
 
@@ -44,7 +44,7 @@ class Ends(StrEnum):
 
 def table(
     kind: Annotated[Format, typer.Option("--format", help="Plain text, Markdown, CSV, LaTeX or JSON.")] = Format.text,
-    runs: Runs = DEFAULT_RUNS,
+    runs: ManyRuns = None,
     to: Annotated[
         list[Path] | None,
         typer.Option(
@@ -67,7 +67,7 @@ def table(
     vs: Annotated[Versus | None, typer.Option(help="Also print the paper's figures, apart.")] = None,
     published: Annotated[bool, typer.Option("--published", hidden=True)] = False,
 ) -> None:
-    """Print every finished run below a folder, side by side where they may be compared.
+    """Print every finished run below some folders, side by side where they may be compared.
 
     Runs of other suites, test sets, tracks, n or sampling stand in tables of their own. Best and second of the methods
     that compete are marked; the original portrait and methods that have not responded (!) never compete.
@@ -75,6 +75,7 @@ def table(
     - `spf-bench table --by category`
     - `spf-bench table --seeds mean --significance --against spf`
     - `spf-bench table --costs --shape 5 --vs published`
+    - `spf-bench table --runs runs --runs reports/leaderboard`
     - `spf-bench table --runs reports/leaderboard --to leaderboard.md --to leaderboard.csv --to leaderboard.tex`
     """
     from spf_bench.files.store import write_text
@@ -92,7 +93,7 @@ def table(
         against=against,
         published=vs is not None or published,
     )
-    entries, ends = collect(runs), Interval(intervals)
+    entries, ends = collect(*(runs or [DEFAULT_RUNS])), Interval(intervals)
     if not written:
         typer.echo(show(entries, wanted, kind, ends), nl=False)
     for path, form in written.items():

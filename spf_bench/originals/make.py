@@ -5,11 +5,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from spf_bench.errors import Problem, UserError
-from spf_bench.files.store import clear_parts, copy_file, digest, file_sha256, write_png
+from spf_bench.files.store import clear_parts, copy_file, file_sha256, write_png
 from spf_bench.memory import Halving
 from spf_bench.models.backbone import Backbone
 from spf_bench.originals.about import HALVED, note_halved
-from spf_bench.originals.manifest import Manifest
+from spf_bench.originals.manifest import Manifest, joint_sha256
 from spf_bench.progress import Progress
 from spf_bench.run.generate import BATCH, batches, noise
 from spf_bench.share import ALONE, Share
@@ -55,7 +55,7 @@ def make_originals(
     def close() -> str | None:
         note_halved(folder)
         whole = manifest.close([triple.id for triple in testset.triples], [triple.id for triple in triples])
-        return digest(sorted((t.id, manifest.sums[t.id]) for t in testset.triples[:n]), length=64) if whole else None
+        return joint_sha256(manifest.sums, testset.triples[:n]) if whole else None
 
     return share.once(close)
 

@@ -11,7 +11,7 @@ import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from spf_bench.files.store import file_sha256, write_text
+from spf_bench.files.store import digest, file_sha256, write_text
 from spf_bench.triple import Triple, image
 
 MANIFEST = "manifest.jsonl"
@@ -74,6 +74,12 @@ class Manifest:
             if journal.name != MANIFEST:
                 journal.unlink(missing_ok=True)
         return True
+
+
+def joint_sha256(sums: Mapping[str, str], triples: Sequence[Triple]) -> str | None:
+    """Return one SHA-256 over the originals of ``triples``, in any order; None where one has no sum."""
+    found = sorted((triple.id, sums.get(triple.id, "")) for triple in triples)
+    return digest(found, length=64) if all(sha256 for _, sha256 in found) else None
 
 
 def known_in(folder: Path) -> list[Path]:

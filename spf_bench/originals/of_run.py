@@ -5,12 +5,11 @@ from pathlib import Path
 
 from spf_bench.errors import Problem, UserError
 from spf_bench.files.locks import LOCK, hold
-from spf_bench.files.store import digest
 from spf_bench.models.backbone import Backbone
 from spf_bench.originals.about import About, begin
 from spf_bench.originals.built import built
 from spf_bench.originals.make import make_originals
-from spf_bench.originals.manifest import Manifest
+from spf_bench.originals.manifest import Manifest, joint_sha256
 from spf_bench.progress import Progress
 from spf_bench.share import ALONE, Share
 from spf_bench.testset import TestSet
@@ -53,4 +52,6 @@ def _verified(testset: TestSet, n: int, folder: Path) -> str:
     if problems:
         fix = f"spf-bench testset verify {testset.folder} --repair"
         raise UserError(f"{len(problems)} originals of {testset.folder} are not as they were built", "", fix, problems)
-    return digest(sorted((key, manifest.sums[key]) for key in states), length=64)
+    found = joint_sha256(manifest.sums, testset.triples[:n])
+    assert found is not None  # all of them are as they were noted
+    return found

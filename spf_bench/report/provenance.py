@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from spf_bench.environment import Environment
 from spf_bench.record import Column, RunRecord
 from spf_bench.table.model import Row, Table
 
@@ -66,7 +67,10 @@ def _metric(column: Column, table: Table, licence: str) -> MetricFacts:
 
 def _run(row: Row) -> RunFacts:
     record, where = row.record, row.record.environment
-    commit = where.commit[:12] if where.commit else "unknown"
-    commit += " with changes" if where.dirty else ""
+    commit = _commit(where) + (f", scores {_commit(record.scored_in)}" if record.scored_in else "")
     packages = ", ".join(f"{name} {version}" for name, version in where.packages.items())
     return RunFacts(row.label, record, sum(record.seconds.values()), commit, packages)
+
+
+def _commit(where: Environment) -> str:
+    return (where.commit[:12] if where.commit else "unknown") + (" with changes" if where.dirty else "")

@@ -7,11 +7,11 @@ from pathlib import Path
 
 from spf_bench import testset
 from spf_bench.errors import UserError
-from spf_bench.record import CAPTIONS, RunRecord
-from spf_bench.suite import get_suite
+from spf_bench.record import CAPTIONS
+from spf_bench.run.sampled import asked
 from spf_bench.table.model import ALL, Entry, Row, Table, groups, table_of
 from spf_bench.table.seeds import merge_all
-from spf_bench.tracks import PARTS, Place, Step, Track, cases
+from spf_bench.tracks import PARTS, Place, Step, Track
 from spf_bench.triple import Category, Triple, Uncategorised
 
 
@@ -86,21 +86,12 @@ def _triples(entry: Entry, where: str | None) -> tuple[tuple[Triple, ...], str |
     except UserError as error:
         found, why = None, error.what
     if found is not None and found.sha256 == facts.sha256:
-        return _asked(entry.record, found), None
+        return asked(entry.record, found), None
     if where is not None:
         raise UserError(f"{where} is not the test set of these runs", why, f"name the {facts.name} they were made with")
     frame = entry.scores()
     lines = [] if frame is None else list(frame["category"].sort_index().items())
     return tuple(_bare(str(key), str(part)) for key, part in lines), f"texts are missing: {why}"
-
-
-def _asked(record: RunRecord, found: testset.TestSet) -> tuple[Triple, ...]:
-    """Return what a run asked of its method; only a sequence needs to know its suite for that."""
-
-    def fits(phrases: Sequence[str], targets: Sequence[str]) -> bool:
-        return get_suite(record.suite).go_together(phrases, targets)
-
-    return cases(Track(record.track), found.head(record.limit), found.triples, fits)
 
 
 def _bare(key: str, part: str) -> Triple:

@@ -9,17 +9,16 @@ from pathlib import Path
 from spf_bench import record as records
 from spf_bench.files.artifacts import Artifacts
 from spf_bench.files.locks import hold
-from spf_bench.files.store import digest
 from spf_bench.memory import Halving
 from spf_bench.method import TrainJob
 from spf_bench.progress import Progress
 from spf_bench.run import preflight
 from spf_bench.run.costs import Meter
+from spf_bench.run.measure import measure
 from spf_bench.run.mend import mend
 from spf_bench.run.plan import Run
-from spf_bench.run.recorded import Images, Measured, recorded
-from spf_bench.scoring import anchors
-from spf_bench.scoring.fingerprint import fingerprint
+from spf_bench.run.recorded import Images, recorded
+from spf_bench.scoring.fingerprint import code, fingerprint
 from spf_bench.share import ALONE, Share
 
 
@@ -55,7 +54,7 @@ def _execute(run: Run, scoring: str, progress: Progress, share: Share) -> record
     halving = meter.halving(progress.note)
     made = sample(run, checkpoint, meter, halving, progress, share)
     with meter.stage("score"):
-        measured = measure(run, progress, scoring, halving, share)
+        measured = measure(run.sampled, progress, scoring, halving, share)
 
     def record() -> records.RunRecord:
         told = recorded(run, scoring, artifacts, meter, checkpoint, made, measured)
@@ -106,31 +105,6 @@ def sample(
     )
 
 
-def measure(run: Run, progress: Progress, scoring: str, halving: Halving, share: Share) -> Measured:
-    """Score the images, keep scores and features in the run's folder, and return the numbers made of them."""
-    from spf_bench.metrics.feature_store import FeatureStore
-    from spf_bench.scoring import one_pass
-    from spf_bench.scoring.one_batch import Pair
-    from spf_bench.scoring.parts import Parts
-    from spf_bench.triple import image, original
-
-    pairs = [Pair(case, original(run.originals, case), image(run.images, case)) for case in run.cases]
-    metrics = [m for m in run.suite.metrics(run.device) if not m.of_target or all(case.targets for case in run.cases)]
-    task = progress.task("scores", sum(map(len, share.of_processes(one_pass.batches(pairs, one_pass.BATCH)))))
-    features = run.cache / "features"
-    parts = Parts(run.folder / "parts", digest([scoring, [metric.key for metric in metrics]]))
-    store = FeatureStore(features)
-    found = one_pass.score(pairs, metrics, store, one_pass.BATCH, task.advance, parts, halving, share)
-
-    def kept() -> Measured:
-        records.keep(run.folder, found)
-        parts.clear()
-        ends = anchors.of_run(run, metrics, FeatureStore(features), progress, halving)
-        return Measured([records.column_of(m) for m in metrics], records.recompute(run.folder, metrics), ends)
-
-    return share.once(kept)
-
-
 def _finished(run: Run, scoring: str, progress: Progress) -> records.RunRecord | None:
     """Return the record of ``run`` if it took place, is whole, and today's metrics would score it alike."""
     from spf_bench.metrics import plugins
@@ -138,7 +112,7 @@ def _finished(run: Run, scoring: str, progress: Progress) -> records.RunRecord |
     if not records.complete(run.folder):
         return None
     known = records.RunRecord.load(run.folder / records.RECORD)
-    if known.scoring != scoring or plugins.lacking(column.key for column in known.columns):
+    if known.scoring_code != code(scoring) or plugins.lacking(column.key for column in known.columns):
         return None
     progress.note(f"{run.method.title}: done before, in {run.folder}")
     return known

@@ -12,6 +12,7 @@ from spf_bench.method import Method
 from spf_bench.originals.about import About, origin
 from spf_bench.originals.built import built, manifest_sha256
 from spf_bench.run.given import Given
+from spf_bench.run.sampled import IMAGES, Sampled
 from spf_bench.suite import Preset, Suite
 from spf_bench.testset import TestSet, reference
 from spf_bench.tracks import Track, cases
@@ -127,7 +128,15 @@ class Run:
     @property
     def images(self) -> Path:
         """Folder of the method's portraits."""
-        return self.folder / "images"
+        return self.folder / IMAGES
+
+    @property
+    def sampled(self) -> Sampled:
+        """What metrics need to know of it; the run takes place first."""
+        return Sampled(
+            self.suite, self.triples, self.cases, self.folder, self.originals, self.origin, self.batch, self.cache,
+            self.device,
+        )  # fmt: skip
 
     @property
     def command(self) -> str:

@@ -14,7 +14,9 @@ from spf_bench.memory import FOLDER, noted
 from spf_bench.originals.about import About
 from spf_bench.run.costs import Meter
 from spf_bench.run.given import content_sha256
+from spf_bench.run.measure import Measured
 from spf_bench.run.plan import Run
+from spf_bench.scoring.fingerprint import code
 
 
 @dataclass(frozen=True)
@@ -27,18 +29,6 @@ class Images:
     """Of the method's portraits."""
     facts: dict[str, Any]
     """What the method tells of these triples."""
-
-
-@dataclass(frozen=True)
-class Measured:
-    """What the metrics said."""
-
-    columns: list[records.Column]
-    """The headline metrics in the order of a table."""
-    scores: dict[str, dict[str, records.Score]]
-    """By category, or ``all``: every score by its key."""
-    anchors: dict[str, dict[str, Any]]
-    """Floor and ceiling of metrics that have no scale of their own."""
 
 
 def recorded(
@@ -66,6 +56,7 @@ def recorded(
         **vars(made),
         **vars(measured),
         scoring=scoring,
+        scoring_code=code(scoring),
         training=artifacts.used,
         weights=_weights(folders)
         | ({"checkpoint": content_sha256(checkpoint)} if checkpoint else {})

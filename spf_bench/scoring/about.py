@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from spf_bench import record as records
 from spf_bench.metrics import precision
 from spf_bench.scoring.beside import Conditions
+from spf_bench.scoring.fingerprint import code
 from spf_bench.suite import Sampling
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ def asked(job: "Job", conditions: Conditions | None, keys: Sequence[str]) -> dic
         "originals_sha256": job.originals_sha256,
         "images_sha256": job.images_sha256,
         "scoring": setting.scoring,
+        "scoring_code": code(setting.scoring),
         "training": {},
         "weights": pipeline | setting.suite.digests,
         "facts": facts,

@@ -17,14 +17,14 @@ if TYPE_CHECKING:
     from spf_bench.metrics.base import Metric, SetMetric
     from spf_bench.metrics.feature_store import FeatureStore
     from spf_bench.progress import Progress
-    from spf_bench.run.plan import Run
+    from spf_bench.run.sampled import Sampled
 
 COUNT = 32
 AWAY = 1_000_003  # added to a seed: no test set has two seeds that far apart
 
 
 def of_run(
-    run: "Run",
+    run: "Sampled",
     metrics: "Sequence[Metric | SetMetric]",
     store: "FeatureStore",
     progress: "Progress",
@@ -51,7 +51,7 @@ def of_run(
     return dict(read_json(known))
 
 
-def reseed(run: "Run", triples: Sequence[Triple], folder: Path, progress: "Progress", halving: Halving) -> None:
+def reseed(run: "Sampled", triples: Sequence[Triple], folder: Path, progress: "Progress", halving: Halving) -> None:
     """Make a portrait of each base text from other noise in ``folder``, as far as they are not there."""
     from spf_bench.models.backbone import Backbone
     from spf_bench.originals.make import render
@@ -70,7 +70,7 @@ def reseed(run: "Run", triples: Sequence[Triple], folder: Path, progress: "Progr
 
 
 def _measure(
-    run: "Run", metric: "Metric", triples: Sequence[Triple], folder: Path, store: "FeatureStore", halving: Halving
+    run: "Sampled", metric: "Metric", triples: Sequence[Triple], folder: Path, store: "FeatureStore", halving: Halving
 ) -> dict[str, Any]:
     from spf_bench.metrics.segcons_anchors import anchors
     from spf_bench.scoring.one_batch import read_rgb

@@ -47,7 +47,7 @@ def _where(table: Table) -> dict[str, Any]:
 
 def _facts(row: Row) -> list[object]:
     r = row.record
-    return [r.method.name, row.label, r.preset, r.seed, r.run, r.environment.commit, r.environment.dirty]
+    return [r.method.name, row.label, r.preset, r.seed, r.run, r.environment.commit, r.dirty]
 
 
 def _csv_row(table: Table, row: Row, columns: Iterable[Column]) -> list[object]:

@@ -88,17 +88,20 @@ class Table:
     """The category, or step of a sequence, that the numbers are of, or ``all``."""
 
 
-def collect(folder: Path) -> list[Entry]:
-    """Read every record below ``folder``.
+def collect(*folders: Path) -> list[Entry]:
+    """Read every record below some folders, each once.
 
     Raises:
-        UserError: There is none.
+        UserError: There is none in one of them.
     """
-    paths = sorted(folder.rglob(RECORD)) if folder.is_dir() else []
-    if not paths:
-        fix = "spf-bench run --method spf, or name another folder with --runs"
-        raise UserError(f"no finished run in {folder}", "a table is made of run records", fix)
-    return [Entry(RunRecord.load(path), path.parent) for path in paths]
+    found: dict[Path, Path] = {}
+    for folder in folders:
+        paths = sorted(folder.rglob(RECORD)) if folder.is_dir() else []
+        if not paths:
+            fix = "spf-bench run --method spf, or name another folder with --runs"
+            raise UserError(f"no finished run in {folder}", "a table is made of run records", fix)
+        found |= {path.resolve(): path for path in paths}
+    return [Entry(RunRecord.load(path), path.parent) for path in found.values()]
 
 
 def build(entries: Iterable[Entry], by_category: bool = False) -> list[Table]:

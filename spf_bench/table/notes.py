@@ -40,7 +40,7 @@ def cautions(named: Mapping[str, RunRecord]) -> Iterator[str]:
 
 def uncommitted(named: Mapping[str, RunRecord]) -> Iterator[str]:
     """Yield which runs were made with files that differ from their commit."""
-    if dirty := [name for name, record in named.items() if record.environment.dirty]:
+    if dirty := [name for name, record in named.items() if record.dirty]:
         yield f"{DIRTY}: {', '.join(dirty)}"
 
 

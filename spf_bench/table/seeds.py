@@ -42,7 +42,7 @@ def merge(entries: Sequence[Entry], title: str) -> Merged:
     scores = {part: _merged(entries, frame, part) for part in first.scores}
     method = replace(first.method, title=title, changes=[])
     where = replace(first.environment, dirty=_dirty(entries))
-    merged = replace(first, method=method, seed=None, scores=scores, environment=where)
+    merged = replace(first, method=method, seed=None, scores=scores, environment=where, scored_in=None)
     return Merged(merged, entries[0].folder, frame)
 
 
@@ -64,7 +64,7 @@ def merge_all(entries: Sequence[Entry]) -> tuple[list[Entry], list[str]]:
 
 def _dirty(entries: Sequence[Entry]) -> bool | None:
     """Return whether any of the runs was made with uncommitted changes; None where nobody knows."""
-    told = [entry.record.environment.dirty for entry in entries]
+    told = [entry.record.dirty for entry in entries]
     return True if True in told else None if None in told else False
 
 

@@ -74,6 +74,15 @@ def test_other_metrics_code_scores_again_without_sampling_again(
     monkeypatch.setattr("spf_bench.scoring.fingerprint.CODE", ("spf_bench.metrics",))
     monkeypatch.setattr("spf_bench.models.backbone.Backbone.render", lambda *_: pytest.fail("sampled again"))
     second = execute(run, Silent())
+    assert second.scoring_code != first.scoring_code and second.scores == first.scores
+    assert second.scoring == first.scoring  # so that both may stand in one table
+
+
+def test_scores_of_another_meaning_stand_apart(planned: Planned, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = planned("prompt_only")
+    first = execute(run, Silent())
+    monkeypatch.setattr("spf_bench.scoring.fingerprint.MEANING", 2)
+    second = execute(run, Silent())
     assert second.scoring != first.scoring and second.scores == first.scores
 
 

@@ -168,6 +168,16 @@ def test_a_newer_run_of_the_same_settings_replaces_the_older(tmp_path: Path) -> 
     assert table.rows[0].cells["fid"].score.mean == 8.0 and "older run left out: naive-0" in table.notes
 
 
+def test_runs_of_several_folders_stand_together(four: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    mine = tmp_path_factory.mktemp("mine")
+    put(mine, "spf", fid=1.0, run="spf-mine", created="2026-02-01T00:00:00+00:00")
+    table = build(collect(four, mine, four / "naive-1"))[0]
+    assert [row.record.run for row in table.rows] == ["original-2", "prompt_only-3", "naive-1", "spf-mine"]
+    assert "older run left out: spf-0" in table.notes
+    with pytest.raises(UserError, match="no finished run in"):
+        collect(four, mine / "nothing")
+
+
 def test_by_category(four: Path) -> None:
     (table,) = build(collect(four), by_category=True)[1:]
     assert table.category == "clothing" and ", clothing: n = 4" in table.heading
