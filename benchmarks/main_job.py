@@ -14,6 +14,8 @@ import argparse
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
@@ -26,9 +28,11 @@ from benchmarks.measure import Case, Found, Timing, alternate, options, tell
 from benchmarks.training_parts import Networks
 from spf_bench.environment import quiet
 from spf_bench.models.backbone import Backbone
+from spf_bench.originals.about import origin
+from spf_bench.originals.frozen import thaw
 from spf_bench.run.generate import BATCH, noise
 from spf_bench.suite import get_suite
-from spf_bench.testset import load
+from spf_bench.testset import TestSet, load
 from spf_train.config import PRESETS, TrainConfig
 from spf_train.contrast import ContrastTarget
 from spf_train.data import Batch
@@ -106,11 +110,19 @@ def batches(quick: bool) -> dict[str, tuple[Case, float]]:
     sampled = len(testset.triples) / size
     first, second = (2, 2) if quick else (config.stage1.batch, config.stage2.batch)
     return {
-        ORIGINALS: (portraits, sampled),
+        ORIGINALS: (partial(taken, testset, len(triples)), sampled),
         FIRST: (step_of(naive(), first, config.stage1.caption_dropout), config.stage1.steps or 0),
         SECOND: (step_of(spf(config), second, config.stage2.caption_dropout), config.stage2.steps or 0),
         PORTRAITS: (portraits, sampled),
     }
+
+
+def taken(testset: TestSet, n: int) -> None:
+    """Take a batch of originals from those that the test set was frozen with."""
+    facts = origin(get_suite("world").pipeline, testset, get_suite("world").sampling, BATCH, "cpu")
+    with TemporaryDirectory() as folder:
+        if thaw(testset, facts, testset.triples[:n], Path(folder)) != n:
+            raise SystemExit("the originals of the test set are of another base model or sampling")
 
 
 def naive() -> tuple[Stage, Networks]:

@@ -91,6 +91,28 @@ def _report_build(folder: Path, to: Path | None, n: int, whole: bool) -> None:
 
 
 @testset.command()
+def freeze(
+    name: Name,
+    originals: Annotated[
+        Path, typer.Option(help="Folder of its originals, as `testset build` made them.", metavar="DIR")
+    ],
+) -> None:
+    """Put the originals of a test set into one file beside its captions, for everybody to compare with.
+
+    Runs of the same base model and sampling take them from there and sample none; others make their own.
+
+    - `spf-bench testset build --captions world-v1 --to built`
+    - `spf-bench testset freeze world-v1 --originals built/originals`
+    """
+    from spf_bench.originals.frozen import freeze
+    from spf_bench.testset import load
+
+    frozen = load(name)
+    path = freeze(frozen, originals)
+    out.print(f"frozen  {_count(len(frozen.triples), 'original')} in {escape(str(path))}", soft_wrap=True)
+
+
+@testset.command()
 def verify(
     name: Name,
     repair: Annotated[bool, typer.Option("--repair", help="Make what is damaged again.")] = False,

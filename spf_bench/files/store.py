@@ -112,6 +112,11 @@ def copy_file(source: Path, to: Path) -> None:
         write_atomic(to, lambda part: shutil.copyfile(source, part), durable=False)
 
 
+def write_bytes(path: Path, data: bytes) -> None:
+    """Write a file in one step; one that is lost with the machine's power can be made again."""
+    write_atomic(path, lambda part: part.write_bytes(data), durable=False)
+
+
 def write_json(path: Path, data: Any) -> None:
     """Write indented JSON in one step; dataclasses become objects."""
     plain = asdict(data) if is_dataclass(data) and not isinstance(data, type) else data

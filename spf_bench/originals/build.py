@@ -12,15 +12,16 @@ from spf_bench.files.locks import hold
 from spf_bench.files.store import copy_file, digest
 from spf_bench.models.backbone import Backbone
 from spf_bench.originals.about import BUILD, About, begin, origin
-from spf_bench.originals.built import IMAGES, built
-from spf_bench.originals.make import make_originals
+from spf_bench.originals.built import IMAGES, built, caption_files
+from spf_bench.originals.frozen import thaw
+from spf_bench.originals.make import in_whole_batches, make_originals
 from spf_bench.originals.manifest import MANIFEST
 from spf_bench.progress import Progress
 from spf_bench.run.generate import BATCH
 from spf_bench.run.preflight import too_long
 from spf_bench.share import Share
 from spf_bench.suite import Suite
-from spf_bench.testset import SUMS, TRIPLES, TestSet
+from spf_bench.testset import TRIPLES, TestSet
 
 SHOWN = 20
 
@@ -117,6 +118,9 @@ class Build:
         self._copy_captions()
         self.folder.mkdir(parents=True, exist_ok=True)
         begin(self.folder, self.about)
+        if self.to is None:  # as a run would
+            triples = in_whole_batches(self.testset, len(self.testset.head(self.limit)), self.batch)
+            thaw(self.testset, self.about.origin, triples, self.folder)
 
     def _copy_captions(self) -> None:
         """Copy the captions' own files, byte for byte; the checksums come last."""
@@ -125,12 +129,6 @@ class Build:
         for name in caption_files(self.testset.folder):
             copy_file(self.testset.folder / name, self.to / name)
         testsets.seal(self.to, caption_files(self.testset.folder))
-
-
-def caption_files(folder: Path) -> list[str]:
-    """Return the files of a test set that its checksums list, those of its originals left out."""
-    listed = [line.partition("  ")[2] for line in (folder / SUMS).read_text(encoding="utf-8").splitlines()]
-    return [name for name in listed if name and not name.startswith(f"{IMAGES}/")]
 
 
 def seal(folder: Path) -> None:

@@ -6,12 +6,18 @@ from typing import Any
 
 from spf_bench.errors import UserError
 from spf_bench.files.store import file_sha256
-from spf_bench.originals.about import BUILD, DECIDING, About, differences
+from spf_bench.originals.about import BUILD, DECIDING, FROZEN, About, differences
 from spf_bench.originals.manifest import MANIFEST
 from spf_bench.suite import DTYPES, Suite
-from spf_bench.testset import TestSet
+from spf_bench.testset import SUMS, TestSet
 
 IMAGES = "originals"
+
+
+def caption_files(folder: Path) -> list[str]:
+    """Return the files of a test set that its checksums list, its originals left out."""
+    listed = [line.partition("  ")[2] for line in (folder / SUMS).read_text(encoding="utf-8").splitlines()]
+    return [name for name in listed if name != FROZEN and name and not name.startswith(f"{IMAGES}/")]
 
 
 def built(testset: TestSet) -> Path | None:

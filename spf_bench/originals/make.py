@@ -40,7 +40,7 @@ def make_originals(
     Raises:
         UserError: A shipped original is not the one the test set was frozen with, or not as large as the model's.
     """
-    triples = testset.triples[: -(-n // batch) * batch]
+    triples = in_whole_batches(testset, n, batch)
     folder.mkdir(parents=True, exist_ok=True)
     if share.main:
         clear_parts(folder)
@@ -58,6 +58,11 @@ def make_originals(
         return joint_sha256(manifest.sums, testset.triples[:n]) if whole else None
 
     return share.once(close)
+
+
+def in_whole_batches(testset: TestSet, n: int, batch: int) -> Sequence[Triple]:
+    """Return the first ``n`` triples, and those that share a batch with them."""
+    return testset.triples[: -(-n // batch) * batch]
 
 
 def _make(

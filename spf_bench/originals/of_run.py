@@ -1,4 +1,4 @@
-"""The originals of a run: made where they are not there, verified where a built test set has them."""
+"""The originals of a run: taken from where they are frozen or made, verified where a built test set has them."""
 
 from contextlib import nullcontext
 from pathlib import Path
@@ -8,7 +8,8 @@ from spf_bench.files.locks import LOCK, hold
 from spf_bench.models.backbone import Backbone
 from spf_bench.originals.about import About, begin
 from spf_bench.originals.built import built
-from spf_bench.originals.make import make_originals
+from spf_bench.originals.frozen import thaw
+from spf_bench.originals.make import in_whole_batches, make_originals
 from spf_bench.originals.manifest import Manifest, joint_sha256
 from spf_bench.progress import Progress
 from spf_bench.share import ALONE, Share
@@ -26,18 +27,24 @@ def of_run(
 ) -> str:
     """See to the originals of a run's first ``n`` triples, and return their hash.
 
-    Those of a built test set are verified, never made; those in the runs' cache are made where they are not there.
+    Those of a built test set are verified, never made; those in the runs' cache are taken from what the test set was
+    frozen with, or made, where they are not there.
 
     Raises:
         UserError: A built test set's originals are not all as they were built.
     """
     if folder != built(testset):
         with nullcontext() if _finished(testset, n, folder) else hold(folder, progress.note):  # two runs make them once
-            share.once(lambda: begin(folder, about))
+            share.once(lambda: _begin(testset, n, about, folder))
             found = make_originals(backbone, testset, n, folder, progress, about.origin["batch"], share)
         assert found is not None  # without shards nothing is left to others
         return found
     return share.once(lambda: _verified(testset, n, folder))
+
+
+def _begin(testset: TestSet, n: int, about: About, folder: Path) -> None:
+    begin(folder, about)
+    thaw(testset, about.origin, in_whole_batches(testset, n, about.origin["batch"]), folder)
 
 
 def _finished(testset: TestSet, n: int, folder: Path) -> bool:

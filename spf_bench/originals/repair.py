@@ -11,8 +11,8 @@ from spf_bench.files.store import copy_file, file_sha256, folder_sha256, write_p
 from spf_bench.memory import Halving
 from spf_bench.models.backbone import Backbone
 from spf_bench.originals.about import About, differences
-from spf_bench.originals.build import caption_files, seal
-from spf_bench.originals.built import IMAGES
+from spf_bench.originals.build import seal
+from spf_bench.originals.built import IMAGES, caption_files
 from spf_bench.originals.make import render
 from spf_bench.originals.manifest import Manifest
 from spf_bench.originals.verify import Place, Report, captions

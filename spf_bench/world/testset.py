@@ -98,10 +98,11 @@ _CARD = """# {name}
   first n triples (`--limit n`) hold them in nearly the same proportions.
 - **Texts**: no complete text occurs twice.
 - **Noise seeds** are the SHA-256 of the triple's id modulo 2^31.
-- **Originals** are not shipped: the base model makes them from base text and seed on first use, and each run's record
-  holds their hash.
+- **Originals** lie in `originals.parquet`, so that all compare with the same pixels: the base model made them from base
+  text and seed (`spf-bench testset build --captions {name} --to DIR`, then `spf-bench testset freeze {name} --originals
+  DIR/originals`). A run with another base model or other sampling makes its own. Each run's record holds their hash.
 - **First triple**: "{base}" + "{target}"
-- **Rebuild**: `spf-bench world testset {name}` writes the same files; `SHA256SUMS` says whether they are the same.
+- **Rebuild**: `spf-bench world testset {name}` writes the same captions and card; `SHA256SUMS` says whether they are.
 
 | category | triples |
 |---|---|
