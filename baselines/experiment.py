@@ -6,6 +6,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from baselines.records import same_run
 from spf_bench.cli.options import DEFAULT_RUNS
 from spf_bench.errors import UserError
 from spf_bench.method import get_method
@@ -13,7 +14,7 @@ from spf_bench.progress import Bars
 from spf_bench.run.execute import execute
 from spf_bench.run.plan import Run
 from spf_bench.suite import Preset, Suite
-from spf_bench.table.model import Entry
+from spf_bench.table.model import Entry, collect
 from spf_bench.testset import TestSet, load
 from spf_train.errors import NonFiniteLossError
 
@@ -36,6 +37,8 @@ class Experiment:
     """Settings changed in every run that trains, as ``name=value``."""
     runs: Path = DEFAULT_RUNS
     """Folder of runs and their cache: a stage that two runs share is trained once."""
+    records: tuple[Entry, ...] = ()
+    """Finished runs from elsewhere that count as done."""
 
     @classmethod
     def of(
@@ -48,6 +51,7 @@ class Experiment:
         threads: int | None,
         changes: Sequence[str] | None,
         runs: Path,
+        records: Sequence[Path] | None = None,
     ) -> "Experiment":
         """Return the experiment a command line asks for; the test set is the suite's where none is named.
 
@@ -62,7 +66,8 @@ class Experiment:
         frozen, where = load(testset or chosen.testset), pick_device(device)
         chosen = as_built(chosen, frozen)
         set_threads(threads)
-        return cls(chosen, frozen, limit, chosen.preset(preset), where, tuple(changes or ()), runs)
+        done = tuple(collect(*records)) if records else ()
+        return cls(chosen, frozen, limit, chosen.preset(preset), where, tuple(changes or ()), runs, done)
 
     def run(self, method: str, changes: Sequence[str] = (), seed: int = 0) -> Run:
         """Return one run; settings that cannot be are refused here, before anything is trained.
@@ -78,6 +83,8 @@ class Experiment:
 
     def finish(self, run: Run, title: str, console: Console) -> Entry:
         """Do what is not done yet of a run, its progress under a title."""
+        if (known := same_run(run, self.records)) is not None:
+            return known
         console.rule(title, align="left")
         with Bars(console) as bars:
             return Entry(execute(run, bars), run.folder)

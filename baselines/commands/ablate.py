@@ -5,7 +5,19 @@ from typing import Annotated
 
 import typer
 
-from spf_bench.cli.options import DEFAULT_RUNS, Changes, Device, Limit, Preset, Runs, Seeds, Suite, TestSet, Threads
+from spf_bench.cli.options import (
+    DEFAULT_RUNS,
+    Changes,
+    Device,
+    Limit,
+    Preset,
+    Records,
+    Runs,
+    Seeds,
+    Suite,
+    TestSet,
+    Threads,
+)  # fmt: skip
 from spf_bench.table.formats import Format, Interval
 
 
@@ -26,6 +38,7 @@ def ablate(
     preset: Preset = "default",
     changes: Changes = None,
     runs: Runs = DEFAULT_RUNS,
+    records: Records = None,
     device: Device = None,
     threads: Threads = None,
     kind: Annotated[Format, typer.Option("--format", help="Plain text, Markdown, CSV or LaTeX.")] = Format.text,
@@ -37,6 +50,7 @@ def ablate(
     never done again.
 
     - `spf-bench ablate --table 1 --suite world --seeds 3`
+    - `spf-bench ablate --table 1 --seeds 3 --records reports/leaderboard --records reports/ablations`
     - `spf-bench ablate --table 4 --preset quick --limit 16 --set spf.norm=mse`
     """
     from spf_bench.environment import quiet
@@ -48,7 +62,7 @@ def ablate(
     from spf_bench.cli.console import err
     from spf_bench.table.formats import render, render_published
 
-    experiment = Experiment.of(suite, testset, limit, preset, device, threads, changes, runs)
+    experiment = Experiment.of(suite, testset, limit, preset, device, threads, changes, runs, records)
     ablation = ABLATIONS[table.value]
     results = carry_out(experiment, ablation, seeds, err)
     typer.echo(render(tables(results, ablation, seeds), kind, Interval.half), nl=False)

@@ -6,7 +6,19 @@ from typing import Annotated
 import typer
 
 from spf_bench.cli import options
-from spf_bench.cli.options import DEFAULT_RUNS, Changes, Device, Limit, Preset, Runs, Seeds, Suite, TestSet, Threads
+from spf_bench.cli.options import (
+    DEFAULT_RUNS,
+    Changes,
+    Device,
+    Limit,
+    Preset,
+    Records,
+    Runs,
+    Seeds,
+    Suite,
+    TestSet,
+    Threads,
+)  # fmt: skip
 from spf_bench.table.formats import Format
 
 
@@ -22,6 +34,7 @@ def sweep(
     preset: Preset = "default",
     changes: Changes = None,
     runs: Runs = DEFAULT_RUNS,
+    records: Records = None,
     to: Annotated[
         Path | None, typer.Option(help="Folder for sweep.json and sweep.png.", metavar="DIR", callback=options.folder)
     ] = None,
@@ -45,7 +58,7 @@ def sweep(
     from spf_bench.cli.console import err, out
     from spf_bench.table.formats import render
 
-    experiment = Experiment.of(suite, testset, limit, preset, device, threads, changes, runs)
+    experiment = Experiment.of(suite, testset, limit, preset, device, threads, changes, runs, records)
     sweeps = plan(experiment, _words(weights), _numbers(values))
     ablation = as_ablation(sweeps)
     results = carry_out(experiment, ablation, seeds, err)

@@ -25,6 +25,14 @@ ManyRuns = Annotated[
     list[Path] | None,
     typer.Option("--runs", help="Folder of runs; may be given again.", metavar="DIR", show_default=str(DEFAULT_RUNS)),
 ]
+Records = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--records",
+        help="Finished runs from elsewhere that count as done, e.g. reports/ablations; may be given again.",
+        metavar="DIR",
+    ),
+]
 Suite = Annotated[str, typer.Option(help="Base model, training images and judges.")]
 TestSet = Annotated[str | None, typer.Option(help="A name from `list testsets`; by default the suite's.")]
 Limit = Annotated[int | None, typer.Option(help="Use only the first N triples.", metavar="N")]

@@ -1,6 +1,7 @@
 """Ablations and sweeps: settings changed from outside, stages shared, means over seeds, the paper's claims."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -10,6 +11,7 @@ from baselines import variants
 from baselines.ablation import method_of
 from baselines.claims import CLAIMS, check, verdict
 from baselines.experiment import Experiment
+from baselines.records import same_run
 from baselines.sweep import plan
 from baselines.training import config_of
 from spf_bench.errors import UserError
@@ -29,8 +31,6 @@ COMMON = ("--suite", "mini", "--device", "cpu", "--limit", 4)
 
 
 def run_of(planned: Callable[..., Run], *changes: str, seed: int = 0) -> Run:
-    from dataclasses import replace
-
     run = planned("spf")
     return replace(run, method=run.method.with_changes(changes), seed=seed)
 
@@ -139,6 +139,40 @@ def test_ablate_prints_the_papers_table(cli: Cli, tmp_path: Path) -> None:
     assert len(list((tmp_path / "runs" / "mini").glob("*/record.json"))) == 2 + 3
     stages = [folder.name.split("-")[0] for folder in (tmp_path / "runs/cache/checkpoints").iterdir()]
     assert (stages.count("stage1"), stages.count("stage2")) == (1, 2)
+    words = ("--records", tmp_path / "runs", "--runs", tmp_path / "other", "--published")
+    again = cli("ablate", "--table", "5", *COMMON, *words)
+    assert again.stdout == done.stdout and not (tmp_path / "other").exists()
+
+
+def test_a_record_counts_as_done_where_it_answers_the_same_question(planned: Callable[..., Run]) -> None:
+    run = run_of(planned, "spf.w_text=0.3")
+    done = entry(run)
+    assert same_run(run_of(planned, "spf.w_text=0.30"), [done]) is done
+    others = (
+        run_of(planned), run_of(planned, "spf.w_text=0.3", seed=1), run_of(planned, "stage2=null"), planned("naive"),
+        replace(run, limit=5), replace(run, preset=run.suite.preset("quick")),
+        replace(run, suite=run.suite.sampled_in("bfloat16")),
+    )  # fmt: skip
+    assert [same_run(other, [done]) for other in others] == [None] * len(others)
+    for change in ({"scoring": "other"}, {"track": "retention"}, {"weights": {}}):
+        assert same_run(run, [replace(done, record=replace(done.record, **change))]) is None
+    newer = replace(done, record=replace(done.record, created="9999"))
+    assert same_run(run, [newer, done]) is newer
+
+
+def test_a_setting_younger_than_a_record_counts_as_the_preset_has_it(planned: Callable[..., Run]) -> None:
+    run = run_of(planned, "spf.w_text=0.3")
+    done = entry(run)
+
+    def known(**spf: object) -> Entry:
+        config = done.record.method.config
+        settings = {**config, "spf": {k: v for k, v in {**config["spf"], **spf}.items() if k != "norm"}}
+        return replace(done, record=replace(done.record, method=replace(done.record.method, config=settings)))
+
+    older = known()
+    assert same_run(run, [older]) is older
+    assert same_run(run_of(planned, "spf.w_text=0.3", "spf.norm=l2"), [older]) is None
+    assert same_run(run, [known(forgotten=1)]) is None
 
 
 @pytest.mark.parametrize(("trainable", "own"), [("all", "all"), ("cross_attention", "spf"), ("lora", "lora")])
