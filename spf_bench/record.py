@@ -114,7 +114,7 @@ class RunRecord:
     run: str
     """Name of the run's folder, ending in a hash of everything that affects its pixels."""
     created: str
-    """When the scores were made, UTC, ISO 8601."""
+    """When the run ended, UTC, ISO 8601; of images made elsewhere, when they were scored."""
     command: str
     """The command that makes this run again."""
     method: MethodFacts

@@ -126,6 +126,11 @@ class Suite(ABC):
         return {name: self.judge(name) for name in self.judge_names}
 
     @property
+    def on_request(self) -> tuple[str, ...]:
+        """Keys of the metrics that were asked for beside the suite's own."""
+        return ()
+
+    @property
     def digests(self) -> dict[str, str]:
         """SHA-256 of all judges, by name, and their precision: what scores depend on besides the images.
 

@@ -68,6 +68,10 @@ class PaperSuite(Suite):
         self.settings.require()
         return {name: weights.path(name) for name in self.settings.checkpoints}
 
+    @property
+    def on_request(self) -> tuple[str, ...]:
+        return self.settings.extra
+
     @cached_property
     def digests(self) -> dict[str, str]:
         self.settings.require(base=True)

@@ -70,7 +70,8 @@ def _set(category: str, metric: SetMetric, features: Mapping[str, Tensor], origi
     whole = metric.compare(original, custom)
     clusters = None if origin is None else origin.tolist()
     ends = jackknife(lambda rows: metric.compare(original[rows], custom[rows]).value, n, clusters=clusters)
-    low, high = map(_plain, np.clip(ends, *metric.bounds))
+    least, most = metric.bounds
+    low, high = map(_plain, np.clip(ends, -np.inf if least is None else least, np.inf if most is None else most))
     value = _plain(whole.value)
     measured = 0 if value is None else n
     return Summary(metric.key, category, measured, n - measured, value, low, high, whole.note)

@@ -18,7 +18,7 @@ from spf_bench.run.measure import measure
 from spf_bench.run.mend import mend
 from spf_bench.run.plan import Run
 from spf_bench.run.recorded import Images, recorded
-from spf_bench.scoring.fingerprint import code, fingerprint
+from spf_bench.scoring.fingerprint import fingerprint, up_to_date
 from spf_bench.share import ALONE, Share
 
 
@@ -36,12 +36,12 @@ def execute(run: Run, progress: Progress, share: Share = ALONE) -> records.RunRe
     """
     share.refuse_company()
     scoring = fingerprint(run.suite)
-    if (known := share.once(lambda: _finished(run, scoring, progress))) is not None:
+    if (known := share.once(lambda: _finished(run, progress))) is not None:
         return known
     preflight.check(run)
     with hold(run.folder, progress.note):
         # By whoever was waited for: the main process holds the folder for all.
-        if (known := share.once(lambda: _finished(run, scoring, progress))) is not None:
+        if (known := share.once(lambda: _finished(run, progress))) is not None:
             return known
         share.once(lambda: mend(run.runs, run.folder, progress))
         return _execute(run, scoring, progress, share)
@@ -54,7 +54,7 @@ def _execute(run: Run, scoring: str, progress: Progress, share: Share) -> record
     halving = meter.halving(progress.note)
     made = sample(run, checkpoint, meter, halving, progress, share)
     with meter.stage("score"):
-        measured = measure(run.sampled, progress, scoring, halving, share)
+        measured = measure(run.sampled, progress, halving, share)
 
     def record() -> records.RunRecord:
         told = recorded(run, scoring, artifacts, meter, checkpoint, made, measured)
@@ -105,14 +105,12 @@ def sample(
     )
 
 
-def _finished(run: Run, scoring: str, progress: Progress) -> records.RunRecord | None:
+def _finished(run: Run, progress: Progress) -> records.RunRecord | None:
     """Return the record of ``run`` if it took place, is whole, and today's metrics would score it alike."""
-    from spf_bench.metrics import plugins
-
     if not records.complete(run.folder):
         return None
     known = records.RunRecord.load(run.folder / records.RECORD)
-    if known.scoring_code != code(scoring) or plugins.lacking(column.key for column in known.columns):
+    if not up_to_date(known, run.suite):
         return None
     progress.note(f"{run.method.title}: done before, in {run.folder}")
     return known

@@ -25,7 +25,7 @@ class Measured:
     """Floor and ceiling of metrics that have no scale of their own."""
 
 
-def measure(of: Sampled, progress: Progress, scoring: str, halving: Halving, share: Share) -> Measured:
+def measure(of: Sampled, progress: Progress, halving: Halving, share: Share) -> Measured:
     """Score the images, keep scores and features in the run's folder, and return the numbers made of them."""
     from spf_bench.metrics.feature_store import FeatureStore
     from spf_bench.scoring import one_pass
@@ -37,7 +37,7 @@ def measure(of: Sampled, progress: Progress, scoring: str, halving: Halving, sha
     metrics = [m for m in of.suite.metrics(of.device) if not m.of_target or all(case.targets for case in of.cases)]
     task = progress.task("scores", sum(map(len, share.of_processes(one_pass.batches(pairs, one_pass.BATCH)))))
     features = of.cache / "features"
-    parts = Parts(of.folder / "parts", digest([code(scoring), [metric.key for metric in metrics]]))
+    parts = Parts(of.folder / "parts", digest([code(of.suite), [metric.key for metric in metrics]]))
     store = FeatureStore(features)
     found = one_pass.score(pairs, metrics, store, one_pass.BATCH, task.advance, parts, halving, share)
 

@@ -26,7 +26,9 @@ def mend(runs: Path, own: Path, progress: Progress) -> None:
         damaged += drop_damaged(path for path in folder.glob("*") if _is_ours(path))
     _drop_halves(own / "parts")
     if damaged:
-        names = ", ".join(str(path.relative_to(runs)) for path in damaged[:SHOWN])
+        names = ", ".join(
+            str(path.relative_to(runs) if path.is_relative_to(runs) else path) for path in damaged[:SHOWN]
+        )
         more = f" and {len(damaged) - SHOWN} more" if len(damaged) > SHOWN else ""
         progress.note(f"damaged, and made again: {names}{more}")
 

@@ -56,7 +56,7 @@ def recorded(
         **vars(made),
         **vars(measured),
         scoring=scoring,
-        scoring_code=code(scoring),
+        scoring_code=code(run.suite),
         training=artifacts.used,
         weights=_weights(folders)
         | ({"checkpoint": content_sha256(checkpoint)} if checkpoint else {})

@@ -44,7 +44,7 @@ def asked(job: "Job", conditions: Conditions | None, keys: Sequence[str]) -> dic
         "originals_sha256": job.originals_sha256,
         "images_sha256": job.images_sha256,
         "scoring": setting.scoring,
-        "scoring_code": code(setting.scoring),
+        "scoring_code": code(setting.suite),
         "training": {},
         "weights": pipeline | setting.suite.digests,
         "facts": facts,

@@ -1,7 +1,13 @@
 """What scores depend on besides texts and images: what they mean, in one number, and the code that computes them."""
 
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
 from spf_bench.files.store import code_sha256, digest
 from spf_bench.suite import Suite
+
+if TYPE_CHECKING:
+    from spf_bench.record import RunRecord
 
 MEANING = 1
 """Version of every score's meaning. Who changes a score by more than rounding raises it, so that records of before and
@@ -23,6 +29,20 @@ def fingerprint(suite: Suite) -> str:
     return digest([MEANING, suite.digests, *plugins.fingerprint()])
 
 
-def code(scoring: str) -> str:
-    """Return a hash of a fingerprint and of the metrics' code: where it is equal, nothing needs to be scored again."""
-    return digest([scoring, code_sha256(*CODE)])
+def code(suite: Suite) -> str:
+    """Return a hash of the suite's fingerprint and of the metrics' code: what a record must have to be up to date."""
+    return digest([fingerprint(suite), code_sha256(*CODE)])
+
+
+def up_to_date(record: "RunRecord", suite: Suite) -> bool:
+    """Say whether scoring the images of a run again would change nothing: no code, no metric that has come since."""
+    columns = [column.key for column in record.columns]
+    return record.scoring_code == code(suite) and not lacking(columns, suite)
+
+
+def lacking(columns: Iterable[str], suite: Suite) -> set[str]:
+    """Return the metrics that were asked for beside the suite's own, or plugged in, and are not among ``columns``."""
+    from spf_bench.metrics import plugins
+
+    known = set(columns)
+    return plugins.lacking(known) | (set(suite.on_request) - known)

@@ -98,8 +98,8 @@ def collect(*folders: Path) -> list[Entry]:
     for folder in folders:
         paths = sorted(folder.rglob(RECORD)) if folder.is_dir() else []
         if not paths:
-            fix = "spf-bench run --method spf, or name another folder with --runs"
-            raise UserError(f"no finished run in {folder}", "a table is made of run records", fix)
+            fix = "spf-bench run --method spf, or name another folder"
+            raise UserError(f"no finished run in {folder}", f"nothing below it is called {RECORD}", fix)
         found |= {path.resolve(): path for path in paths}
     return [Entry(RunRecord.load(path), path.parent) for path in found.values()]
 
@@ -133,13 +133,17 @@ def _order(record: RunRecord) -> int:
 
 
 def _newest(entries: Sequence[Entry]) -> tuple[list[Entry], list[str]]:
-    """Keep the newest run of each method, its changed settings, preset and seed; say which were left out."""
+    """Keep the newest run of each method, its changed settings, preset and seed; say which were left out.
+
+    Of a run and its copies the one stays that has its images.
+    """
     kept: dict[tuple[Any, ...], Entry] = {}
     notes = []
-    for entry in sorted(entries, key=lambda e: e.record.created):
+    for entry in sorted(entries, key=lambda e: (e.record.created, (e.folder / "images").is_dir())):
         r = entry.record
         old = kept.pop(key := (r.method.name, r.preset, r.seed, *r.method.changes), None)
-        notes += [f"older run left out: {old.record.run}"] if old else []
+        copied = old is not None and (old.record.run, old.record.created) == (r.run, r.created)
+        notes += [f"older run left out: {old.record.run}"] if old and not copied else []
         kept[key] = entry
     return sorted(kept.values(), key=_rank(kept.values())), notes
 

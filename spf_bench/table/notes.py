@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from spf_bench.record import Column, RunRecord, Score
+from spf_bench.tracks import Track
 
 if TYPE_CHECKING:
     from spf_bench.table.model import Row
@@ -33,8 +34,10 @@ def cautions(named: Mapping[str, RunRecord]) -> Iterator[str]:
     Args:
         named: The runs by their names in print.
     """
-    parts = {r.testset.name: f"{r.n} of {r.testset.size}" for r in named.values() if r.n < r.testset.size}
-    yield from (f"a part of the test set: {part} triples of {name}" for name, part in sorted(parts.items()))
+    parts = {(r.testset.name, r.track, r.n, r.testset.size) for r in named.values() if r.n < r.testset.size}
+    for name, track, n, size in sorted(parts):
+        where = "" if track == Track.triples else f" on the track {track}"
+        yield f"a part of the test set: {n} of {size} triples of {name}{where}"
     yield from uncommitted(named)
 
 

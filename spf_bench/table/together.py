@@ -72,7 +72,8 @@ def score_of(values: Sequence[float | None], half: float | None, like: Score) ->
 
 def values_of(entries: Sequence[Entry], key: str, part: str = ALL) -> list[float | None]:
     """Return each run's mean of one score; None where it was not measured."""
-    return [entry.record.scores[part][key].mean for entry in entries]
+    found = [entry.record.scores[part].get(key) for entry in entries]
+    return [None if score is None else score.mean for score in found]
 
 
 def case_halves(frame: "pd.DataFrame") -> Mapping[str, float]:
@@ -88,7 +89,7 @@ def set_halves(entries: Sequence[Entry], part: str = ALL) -> dict[str, float]:
     """Return the mean half width of every score that has one."""
     halves: dict[str, float] = {}
     for key in entries[0].record.scores[part]:
-        ends = [(s.lo, s.hi) for entry in entries if (s := entry.record.scores[part][key])]
+        ends = [(s.lo, s.hi) for entry in entries if (s := entry.record.scores[part].get(key))]
         known = [(hi - lo) / 2 for lo, hi in ends if lo is not None and hi is not None]
         if len(known) == len(entries):
             halves[key] = fmean(known)

@@ -1,5 +1,6 @@
 """What may stand side by side, who wins a column, who is flagged, and how it looks."""
 
+import shutil
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +16,8 @@ from spf_bench.metrics.catalogue import catalogue
 from spf_bench.record import SCORES, Column, MethodFacts, RunRecord, Score, column_of
 from spf_bench.suite import Sampling
 from spf_bench.table.formats import Format, Interval, render, render_published
-from spf_bench.table.model import Table, build, collect
+from spf_bench.table.model import Table, build, collect, groups
+from spf_bench.table.seeds import differences, merge
 
 GOLDEN = Path(__file__).parent / "golden"
 COLUMNS = [
@@ -176,6 +178,25 @@ def test_runs_of_several_folders_stand_together(four: Path, tmp_path_factory: py
     assert "older run left out: spf-0" in table.notes
     with pytest.raises(UserError, match="no finished run in"):
         collect(four, mine / "nothing")
+
+
+def test_of_a_run_and_its_copy_the_one_with_images_stands(four: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    copy = tmp_path_factory.mktemp("copy") / "runs"
+    shutil.copytree(four, copy)
+    (four / "spf-0" / "images").mkdir()
+    for folders in ((four, copy), (copy, four)):
+        (found,) = (entries for entries, _ in groups(collect(*folders)))
+        assert len(found) == 4 and four / "spf-0" in [entry.folder for entry in found]
+        assert not [note for note in build(collect(*folders))[0].notes if "left out" in note]
+
+
+def test_a_mean_over_seeds_lacks_what_one_seed_lacks(tmp_path: Path) -> None:
+    first, second = (put(tmp_path, "naive", seed=seed, clip_t=(0.1, 0.2)) for seed in (0, 1))
+    part = {key: value for key, value in second.scores["all"].items() if key != "kept"}
+    replace(second, scores={"all": part, "clothing": part}).save(tmp_path / second.run)
+    merged = merge(collect(tmp_path), "naive").record.scores["all"]
+    assert merged["kept"].mean is None and merged["clip_t"].mean == first.scores["all"]["clip_t"].mean
+    assert differences(collect(tmp_path), collect(tmp_path))["clip_t"].mean == 0
 
 
 def test_by_category(four: Path) -> None:
