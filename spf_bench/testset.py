@@ -14,6 +14,8 @@ from spf_bench.files.store import file_sha256, write_text
 from spf_bench.triple import Category, Triple
 
 TRIPLES, CARD, SUMS = "triples.jsonl", "CARD.md", "SHA256SUMS"
+FROZEN = "originals.parquet"
+"""The originals that a test set was frozen with, in one file beside its captions; most have none."""
 SHOWN = 1000  # problems: more than anybody reads, less than a terminal loses
 ROOTS = (Path(__file__).parent / "_testsets", Path(__file__).parent.parent / "testsets")  # wheel, clone
 
@@ -120,7 +122,7 @@ def save(folder: Path, triples: Iterable[Triple], card: str) -> None:
     """Write triples, card and checksums to ``folder``; the checksums come last, so a half-written set fails."""
     write_text(folder / TRIPLES, serialise(triples))
     write_text(folder / CARD, card)
-    seal(folder, (TRIPLES, CARD))
+    seal(folder, (TRIPLES, CARD, *([FROZEN] if (folder / FROZEN).is_file() else [])))
 
 
 def serialise(triples: Iterable[Triple]) -> str:

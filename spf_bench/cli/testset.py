@@ -125,6 +125,7 @@ def verify(
 
     With `--repair` they are made again, and put in place only if they come out as they were.
     """
+    from spf_bench.originals.frozen import about_frozen
     from spf_bench.originals.verify import examine, locate
 
     place = locate(name)
@@ -137,7 +138,9 @@ def verify(
         _advise(place, name, found)
         raise typer.Exit(1)
     images = _count(found.checked, "image") if found.checked else "captions alone"
-    out.print(f"sound  {escape(str(place.folder))}: {images}", soft_wrap=True)
+    frozen = "captions and the originals they were frozen with"
+    told = frozen if place.images is None and about_frozen(place.folder) else images
+    out.print(f"sound  {escape(str(place.folder))}: {told}", soft_wrap=True)
 
 
 def _print_report(found: "Report") -> None:

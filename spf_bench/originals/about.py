@@ -14,8 +14,6 @@ from spf_bench.suite import Sampling
 from spf_bench.testset import TestSet
 
 BUILD = "build.json"
-FROZEN = "originals.parquet"
-"""The originals that a test set was frozen with, in one file beside its captions."""
 HALVED = ".halved"
 """Where processes note that batches did not fit the device, until ``build.json`` has it."""
 SCHEMA = 1

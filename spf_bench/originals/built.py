@@ -6,10 +6,10 @@ from typing import Any
 
 from spf_bench.errors import UserError
 from spf_bench.files.store import file_sha256
-from spf_bench.originals.about import BUILD, DECIDING, FROZEN, About, differences
+from spf_bench.originals.about import BUILD, DECIDING, About, differences
 from spf_bench.originals.manifest import MANIFEST
 from spf_bench.suite import DTYPES, Suite
-from spf_bench.testset import SUMS, TestSet
+from spf_bench.testset import FROZEN, SUMS, TestSet
 
 IMAGES = "originals"
 

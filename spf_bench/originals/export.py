@@ -10,6 +10,7 @@ from spf_bench.errors import Problem, UserError
 from spf_bench.files.store import copy_file, file_sha256, write_text
 from spf_bench.intake.write import new_folder, refuse_occupied
 from spf_bench.originals.about import About
+from spf_bench.originals.frozen import about_frozen, unpack
 from spf_bench.originals.verify import Place, captions, examine
 from spf_bench.testset import TestSet
 from spf_bench.triple import Triple, image
@@ -29,16 +30,25 @@ def export(place: Place, to: Path) -> int:
         problems = [*found.files, *(Problem(f"{triple.id}.png", state, "") for triple, state in found.images)]
         raise UserError(f"{place.folder} is damaged", "", f"spf-bench testset verify {place.folder} --repair", problems)
     testset = captions(place)
-    pairs = [(triple, path) for triple in testset.triples if (path := _path(place, triple)) is not None]
-    if not pairs:
-        fix = f"spf-bench testset build --captions {place.folder} --to DIR"
-        raise UserError(f"{place.folder} has no originals", "captions are all there is", fix)
     with new_folder(to) as part:
-        for triple, path in pairs:
-            copy_file(path, part / SPLIT / f"{triple.id}.png")
-        write_text(part / SPLIT / "metadata.jsonl", "".join(_row(triple, path) for triple, path in pairs))
-        write_text(part / "README.md", _readme(testset, [triple for triple, _ in pairs], place.about))
-    return len(pairs)
+        triples = _gathered(place, testset, part / SPLIT)
+        if not triples:
+            fix = f"spf-bench testset build --captions {place.folder} --to DIR"
+            raise UserError(f"{place.folder} has no originals", "captions are all there is", fix)
+        write_text(part / SPLIT / "metadata.jsonl", "".join(_row(triple, part / SPLIT) for triple in triples))
+        about = place.about or about_frozen(place.folder)
+        write_text(part / "README.md", _readme(testset, triples, about))
+    return len(triples)
+
+
+def _gathered(place: Place, testset: TestSet, to: Path) -> list[Triple]:
+    """Put the originals in a folder, and return the triples that have one."""
+    if place.images is None and about_frozen(place.folder) is not None:
+        return unpack(testset, testset.triples, to)
+    pairs = [(triple, path) for triple in testset.triples if (path := _path(place, triple)) is not None]
+    for triple, path in pairs:
+        copy_file(path, image(to, triple))
+    return [triple for triple, _ in pairs]
 
 
 def _path(place: Place, triple: Triple) -> Path | None:
@@ -48,10 +58,10 @@ def _path(place: Place, triple: Triple) -> Path | None:
     return place.folder / triple.original if triple.original is not None else None
 
 
-def _row(triple: Triple, path: Path) -> str:
+def _row(triple: Triple, images: Path) -> str:
     fields: dict[str, Any] = {"file_name": f"{triple.id}.png", **triple.to_dict(), "prompt": triple.prompt}
     fields.pop("original", None)
-    fields["sha256"] = file_sha256(path)
+    fields["sha256"] = file_sha256(image(images, triple))
     return json.dumps(fields, ensure_ascii=False) + "\n"
 
 

@@ -91,6 +91,22 @@ def test_a_built_copy_leaves_them_behind(packed: testset.TestSet, planned_build:
     assert examine(locate(str(build.to))).sound
 
 
+def test_they_are_exported_and_verified(packed: testset.TestSet, cli: Callable[..., Any], tmp_path: Path) -> None:
+    (before,) = (tmp_path / "before" / "cache").glob("originals-*")
+    done = cli("testset", "export", "mini", "--to", tmp_path / "out")
+    assert done.exit_code == 0 and files(tmp_path / "out" / "test") == files(before)
+    assert "dpmsolver++2m, 3 steps" in (tmp_path / "out" / "README.md").read_text()
+    assert "the originals they were frozen with" in cli("testset", "verify", "mini").stdout
+
+
+def test_a_card_written_again_keeps_them_guarded(packed: testset.TestSet) -> None:
+    testset.save(packed.folder, packed.triples, "# mini, told better\n")
+    path = packed.folder / "originals.parquet"
+    path.write_bytes(path.read_bytes() + b" ")
+    with pytest.raises(UserError, match="not as it was frozen"):
+        testset.load("mini")
+
+
 def test_damage_is_found_before_a_run(packed: testset.TestSet) -> None:
     path = packed.folder / "originals.parquet"
     path.write_bytes(path.read_bytes()[:-9])
@@ -108,6 +124,10 @@ def test_only_all_of_its_own_are_frozen(
     build.execute(Silent())
     with pytest.raises(UserError, match="2 originals of mini are not there"):
         freeze(frozen, build.folder)
+    whole = planned_build(to="built")
+    whole.execute(Silent())
+    with pytest.raises(UserError, match="has its originals already"):
+        freeze(testset.load(str(whole.to)), whole.folder)
     with pytest.raises(UserError, match="are not the originals of mini"):
         freeze(replace(frozen, sha256="0" * 64), build.folder)
     assert testset.load("mini") == frozen

@@ -25,7 +25,7 @@ from spf_bench.table.formats import Interval, render
 from spf_bench.table.layout import Format
 from spf_bench.table.leaderboard import Wanted, show
 from spf_bench.table.model import Entry, build, collect
-from spf_bench.table.notes import DIRTY
+from spf_bench.table.notes import DIRTY, cautions
 from tests.bench.table.test_table import put, score
 
 N = 40
@@ -109,6 +109,14 @@ def test_parts_of_a_part_name_the_triples_they_come_from(part: Path) -> None:
     assert "clothing: n = 40, from 40 of 512 triples" in clothing.heading
     steps = replace(entry.record, track="sequence", n=10)
     assert "n = 40 of 10 triples of 512" in build([replace(entry, record=steps)])[0].heading
+
+
+def test_every_track_says_its_own_part(part: Path) -> None:
+    (entry,) = [e for e in collect(part) if e.record.method.name == "naive"]
+    named = {track: replace(entry.record, track=track, n=n) for track, n in (("triples", 512), ("sequence", 64))}
+    assert list(cautions(named)) == ["a part of the test set: 64 of 512 triples of world-v1 on the track sequence"]
+    others = {**named, "other": replace(entry.record, track="retention", n=256)}
+    assert any("256 of 512 triples of world-v1 on the track retention" in line for line in cautions(others))
 
 
 def seeded(folder: Path, name: str, seed: int, values: Sequence[float], dirty: bool = False) -> Entry:
