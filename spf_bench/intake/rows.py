@@ -6,10 +6,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from spf_bench.captions.plain import plain
 from spf_bench.errors import UserError
 from spf_bench.files.lines import foreign, lines, objects
 from spf_bench.files.outside import short
 
+TEXTS = ("base", "target", "phrases")
 COLUMNS = ("id", "base", "target", "category", "seed", "phrases", "image")
 ALIASES = {"file_name": "image", "original": "image"}
 """What an exported test set, and a test set itself, call a column."""
@@ -68,8 +70,15 @@ def _known(row: Row) -> Row:
         if column in cells:
             return Row(row.line, {}, f"says {column!r} twice, by two names")
         if column in COLUMNS:
-            cells[column] = value
+            cells[column] = _plain(value) if column in TEXTS else value
     return Row(row.line, cells, row.fault)
+
+
+def _plain(value: Any) -> Any:
+    """Return a text, or a list of texts, as every tokenizer reads it; what is neither is refused later."""
+    if isinstance(value, list):
+        return [_plain(one) for one in value]
+    return plain(value) if isinstance(value, str) else value
 
 
 def _jsonl(path: Path) -> Iterator[Row]:

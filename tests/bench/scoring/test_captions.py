@@ -53,3 +53,12 @@ def test_every_fault_is_named_by_its_line(tmp_path):
     assert [subject for subject, _ in told] == ["line 2", "line 3", "line 4", "line 4"]
     assert "none of facial_attributes" in told[0][1] and told[1][1] == "id is missing, and file_name too"
     assert {why for _, why in told[2:]} == {"target is missing", "id 'x' is that of line 2"}
+
+
+def test_texts_are_read_as_every_tokenizer_reads_them(tmp_path):
+    path = tmp_path / "a.jsonl"
+    row = {"id": "1", "base": "a man’s portrait, ﬁne lines", "target": "“old” &amp; grey"}
+    path.write_text(json.dumps({**row, "phrases": ["ﬁne lines"]}) + "\n", encoding="utf-8")
+    (triple,) = read_captions(path).triples
+    assert (triple.base, triple.target) == ("a man's portrait, fine lines", '"old" & grey')
+    assert triple.phrases == ("fine lines",)
