@@ -13,7 +13,7 @@ import yaml
 
 from spf_train.config import TrainConfig
 
-NOT_LOSSES = {"step", "lr", "seconds", "loss_scale"}
+NOT_LOSSES = {"step", "lr", "seconds", "loss_scale", "passes"}
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class StageFacts:
 
     steps: optimiser steps taken. seconds: of all steps.
     identity: digests of all it depends on, as its run.json has them.
-    first, last: mean of every term over the first and the last tenth of the steps.
+    first, last: mean of every term over the first and the last tenth of the steps, where all of these have it.
     """
 
     name: str
@@ -130,11 +130,13 @@ def _notes(adapted: bool, lora: bool) -> list[str]:
 
 def _stage(stage: StageFacts) -> str:
     """A stage's losses as a table."""
-    rows = "".join(f"| {name} | {stage.first[name]:.4g} | {stage.last[name]:.4g} |\n" for name in stage.last)
+    names = [name for name in stage.first if name in stage.last]
+    rows = "".join(f"| {name} | {stage.first[name]:.4g} | {stage.last[name]:.4g} |\n" for name in names)
     head = "| term | first tenth | last tenth |\n|---|---|---|\n"
     return f"### {stage.name}: {stage.steps} steps, {stage.seconds:.0f} s\n\n{head}{rows}"
 
 
 def _means(rows: Sequence[dict[str, float]]) -> dict[str, float]:
-    names = [name for name in rows[0] if name not in NOT_LOSSES] if rows else []
+    """The mean of every term that all rows have."""
+    names = [name for name in rows[0] if name not in NOT_LOSSES and all(name in row for row in rows)] if rows else []
     return {name: fmean(row[name] for row in rows) for name in names}

@@ -20,6 +20,7 @@ from spf_train.adapter import has_adapter
 from spf_train.base_model import load_pipeline, load_unet
 from spf_train.config import LogConfig
 from spf_train.layout import to_single_file, unet_blocks, vae_blocks, write_single_file
+from spf_train.model_card import Facts, StageFacts, model_card, stage_facts
 from spf_train.single_file import load_single_file
 from spf_train.train import train
 from tests.tiny import tiny_pipeline
@@ -33,6 +34,13 @@ CONFIG = TrainConfig(STAGE_1, STAGE_2, log=LOG)
 def states_equal(one: Any, two: Any) -> bool:
     a, b = one.state_dict(), two.state_dict()
     return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
+
+
+def stage_of(folder: Path, rows: list[dict[str, float]]) -> StageFacts:
+    """The facts of a stage with such a log."""
+    (folder / "log.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (folder / "run.json").write_text("{}")
+    return stage_facts("stage1", folder)
 
 
 @pytest.fixture(scope="module")
@@ -118,6 +126,15 @@ def test_a_finished_training_is_left_alone(pipe_dir: Path, clip_dir: Path, data:
     card.parent.joinpath("training.json").unlink()  # as if the export had not come to its end
     train(CONFIG, pipe_dir, clip_dir, data, trained)
     assert card.stat().st_mtime_ns > before
+
+
+@pytest.mark.parametrize("halved", [range(2, 21), range(1, 2)])
+def test_steps_that_had_to_be_halved_are_told_of(tmp_path: Path, halved: range) -> None:
+    """All but the first, or the first alone."""
+    rows = [{"step": step, "loss": 1.0, "seconds": 1.0} for step in range(1, 21)]
+    rows = [row | ({"passes": 4.0} if row["step"] in halved else {}) for row in rows]
+    card = model_card(Facts("base", CONFIG, [stage_of(tmp_path, rows)], 12), [], adapted=False, lora=False)
+    assert "| loss | 1 | 1 |" in card and "passes" not in card
 
 
 @pytest.mark.parametrize("which", ["lora", "adapter"])
