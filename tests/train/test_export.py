@@ -19,6 +19,7 @@ from spf_train import ConfigError, Sample, StageConfig, TrainConfig
 from spf_train.adapter import has_adapter
 from spf_train.base_model import load_pipeline, load_unet
 from spf_train.config import LogConfig
+from spf_train.dataset import open_dataset
 from spf_train.layout import to_single_file, unet_blocks, vae_blocks, write_single_file
 from spf_train.model_card import Facts, StageFacts, model_card, stage_facts
 from spf_train.single_file import load_single_file
@@ -135,6 +136,11 @@ def test_steps_that_had_to_be_halved_are_told_of(tmp_path: Path, halved: range) 
     rows = [row | ({"passes": 4.0} if row["step"] in halved else {}) for row in rows]
     card = model_card(Facts("base", CONFIG, [stage_of(tmp_path, rows)], 12), [], adapted=False, lora=False)
     assert "| loss | 1 | 1 |" in card and "passes" not in card
+
+
+def test_what_a_part_of_a_data_set_encodes_to_is_kept(pipe_dir: Path, data: Path, tmp_path: Path) -> None:
+    train(TrainConfig(replace(STAGE_1, steps=1), None, log=LOG), pipe_dir, None, open_dataset(data)[:4], tmp_path)
+    assert list((tmp_path / "cache").glob("latents-*"))
 
 
 @pytest.mark.parametrize("which", ["lora", "adapter"])
