@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ import yaml
 
 from spf_train.config import TrainConfig
 
-NOT_LOSSES = {"step", "lr", "seconds", "loss_scale", "passes"}
+NOT_LOSSES = {"step", "lr", "seconds", "loss_scale", "passes", "skipped"}
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,8 @@ class StageFacts:
 
     steps: optimiser steps taken. seconds: of all steps.
     identity: digests of all it depends on, as its run.json has them.
-    first, last: mean of every term over the first and the last tenth of the steps, where all of these have it.
+    first, last: mean of every term over the first and the last tenth of the steps, of those that have it: a step that
+        fp16 skipped has no grad_norm.
     """
 
     name: str
@@ -137,6 +139,9 @@ def _stage(stage: StageFacts) -> str:
 
 
 def _means(rows: Sequence[dict[str, float]]) -> dict[str, float]:
-    """The mean of every term that all rows have."""
-    names = [name for name in rows[0] if name not in NOT_LOSSES and all(name in row for row in rows)] if rows else []
-    return {name: fmean(row[name] for row in rows) for name in names}
+    """The mean of every term over the rows that have a finite value of it; without those that none has."""
+    values: dict[str, list[float]] = {}
+    for name, value in (term for row in rows for term in row.items() if term[0] not in NOT_LOSSES):
+        if math.isfinite(value):
+            values.setdefault(name, []).append(value)
+    return {name: fmean(found) for name, found in values.items()}

@@ -138,6 +138,19 @@ def test_steps_that_had_to_be_halved_are_told_of(tmp_path: Path, halved: range) 
     assert "| loss | 1 | 1 |" in card and "passes" not in card
 
 
+@pytest.mark.parametrize("skipped", [{"skipped": 1.0}, {"grad_norm": float("nan")}])
+def test_steps_that_fp16_skipped_are_no_part_of_the_means(tmp_path: Path, skipped: dict[str, float]) -> None:
+    """As they are logged, and as they were once."""
+    rows = [{"step": step, "loss": 1.0, "grad_norm": 2.0, "seconds": 1.0} for step in range(1, 31)]
+    rows[0] = {"step": 1, "loss": 1.0, "seconds": 1.0} | skipped
+    stage = stage_of(tmp_path, rows)
+    assert stage.first == stage.last == {"loss": 1.0, "grad_norm": 2.0}
+    stage = stage_of(tmp_path, rows[:1] + rows[-9:])  # the first tenth is that step alone
+    facts = Facts("base", CONFIG, [stage], 12)
+    assert "| loss | 1 | 1 |" in model_card(facts, [], adapted=False, lora=False)
+    assert json.loads(json.dumps(facts.to_dict(), allow_nan=False)) == facts.to_dict()
+
+
 def test_what_a_part_of_a_data_set_encodes_to_is_kept(pipe_dir: Path, data: Path, tmp_path: Path) -> None:
     train(TrainConfig(replace(STAGE_1, steps=1), None, log=LOG), pipe_dir, None, open_dataset(data)[:4], tmp_path)
     assert list((tmp_path / "cache").glob("latents-*"))
