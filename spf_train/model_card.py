@@ -62,10 +62,11 @@ def stage_facts(name: str, folder: Path) -> StageFacts:
     return StageFacts(name, len(rows), seconds, identity, _means(rows[:tenth]), _means(rows[-tenth:]))
 
 
-def model_card(facts: Facts, prompts: Sequence[tuple[str, str]], adapted: bool, lora: bool) -> str:
+def model_card(facts: Facts, prompts: Sequence[tuple[str, str]], adapted: bool, lora: bool, sd1: bool = True) -> str:
     """README.md in Markdown, with the front matter that the Hugging Face Hub reads.
 
     prompts: (base, target) texts of the grid's rows. adapted, lora: whether there is an adapter, or LoRA weights.
+    sd1: whether the model is built as Stable Diffusion 1.x.
     """
     parts = [
         _front_matter(facts),
@@ -74,7 +75,7 @@ def model_card(facts: Facts, prompts: Sequence[tuple[str, str]], adapted: bool, 
         "[SPF-Portrait](https://arxiv.org/abs/2504.00396).\n",
         "## Use\n",
         _usage(prompts[0] if prompts else ("a portrait", "smiling"), adapted),
-        *_notes(adapted, lora),
+        *_notes(adapted, lora, sd1),
         "## Samples\n",
         "From left to right: the original model on the base text, this model on the base text, this model on base "
         "and target text; the same noise in each row.\n",
@@ -118,7 +119,7 @@ def _usage(prompt: tuple[str, str], adapted: bool) -> str:
     return f"```python\n{code}\n```\n"
 
 
-def _notes(adapted: bool, lora: bool) -> list[str]:
+def _notes(adapted: bool, lora: bool, sd1: bool) -> list[str]:
     notes = []
     if adapted:
         notes.append("The target text reaches the model through `adapter.safetensors`; without it this is the start.\n")
@@ -127,6 +128,8 @@ def _notes(adapted: bool, lora: bool) -> list[str]:
             "`lora/` holds the last stage's low-rank weights in diffusers' format, for the UNet this stage started "
             "from (stage 1's where there is one); `unet/` has them merged.\n"
         )
+    if not sd1:
+        notes.append("There is no single file of it: its networks are not built as Stable Diffusion 1.x.\n")
     return notes
 
 

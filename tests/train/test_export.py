@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import logging
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,11 +22,11 @@ from spf_train.adapter import has_adapter
 from spf_train.base_model import load_pipeline, load_unet
 from spf_train.config import LogConfig
 from spf_train.dataset import open_dataset
-from spf_train.layout import to_single_file, unet_blocks, vae_blocks, write_single_file
+from spf_train.layout import is_sd1, to_single_file, unet_blocks, vae_blocks, write_single_file
 from spf_train.model_card import Facts, StageFacts, model_card, stage_facts
 from spf_train.single_file import load_single_file
 from spf_train.train import train
-from tests.tiny import tiny_pipeline
+from tests.tiny import tiny_pipeline, tiny_unet
 
 LOG = LogConfig(tensorboard=False, validation_steps=1)
 STAGE_1 = StageConfig(steps=3, batch=4, lr=1e-3, checkpoint_every=2)
@@ -171,6 +173,27 @@ def test_variants_leave_their_own_weights(
         pipe = StableDiffusionPipeline.from_pretrained(pipe_dir, safety_checker=None)
         pipe.load_lora_weights(result / "lora")
         assert "lora/" in card
+
+
+def test_stable_diffusion_2_has_no_single_file(
+    pipe_dir: Path, samples: list[Sample], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Linear layers around the attention are its mark at this size."""
+    base = shutil.copytree(pipe_dir, tmp_path / "base")
+    unet = UNet2DConditionModel.from_config(tiny_unet().config, use_linear_projection=True)
+    unet.save_pretrained(base / "unet")
+    out = tmp_path / "out"
+    with caplog.at_level(logging.WARNING):
+        result = train(TrainConfig(replace(STAGE_1, steps=1), None, log=LOG), base, None, samples[:4], out)
+    assert (result / "model_index.json").is_file() and not (out / "pipeline.safetensors").exists()
+    assert "pipeline.safetensors is written" in caplog.text and "no single file" in (result / "README.md").read_text()
+
+
+@pytest.mark.parametrize(("width", "expected"), [(768, True), (1024, False)])
+def test_the_family_is_told_by_the_text_encoder(pipe_dir: Path, width: int, expected: bool) -> None:
+    pipe = load_pipeline(pipe_dir, "cpu")
+    pipe.text_encoder.config.hidden_size = width
+    assert is_sd1(pipe) == expected
 
 
 def test_what_is_missing_is_said_before_anything_is_loaded(
