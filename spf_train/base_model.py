@@ -13,12 +13,22 @@ from torch import nn
 from spf_train import variants
 from spf_train.errors import ConfigError, explained
 from spf_train.hub import snapshot
-from spf_train.identity import weights_digest
+from spf_train.identity import files_digest, weights_digest
 from spf_train.single_file import SD15, load_single_file, refuse_pickle
 
 Source = str | Path
 # What a pipeline of the Stable Diffusion 1.x family is made of; the safety checker is not needed.
 PARTS = ("model_index.json", "scheduler/*", "tokenizer/*", "text_encoder/*", "unet/*", "vae/*")
+# What of them decides the encodings and the target of the UNet; pickles are never loaded.
+SURROUNDINGS = (
+    "scheduler/*.json",
+    "tokenizer/*.json",
+    "tokenizer/*.txt",
+    "text_encoder/*.json",
+    "text_encoder/*.safetensors",
+    "vae/*.json",
+    "vae/*.safetensors",
+)
 
 
 def load_pipeline(
@@ -74,6 +84,12 @@ def base_digest(base: Source) -> str:
         return weights_digest(unet_folder(path))
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def surroundings_digest(base: Source) -> str | None:
+    """SHA-256 of what a base model's folder has around its UNet; None of a single file, which `base_digest` covers."""
+    path = resolve(base)
+    return None if path.is_file() else files_digest(path, SURROUNDINGS)
 
 
 def unet_folder(folder: Path) -> Path:

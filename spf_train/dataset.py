@@ -8,6 +8,7 @@ import os
 import re
 import tarfile
 from collections.abc import Iterator, Sequence
+from itertools import accumulate
 from pathlib import Path
 from typing import Any, NamedTuple, overload
 
@@ -35,13 +36,15 @@ class Dataset(Sequence[Sample]):
     """The samples of a folder or of tars, in the order in which they are written down.
 
     path: what was opened.
-    problems: what is written there and cannot be a sample: file, line, and what is wrong.
+    problems: what is written there and cannot be a sample: file, line, and what is wrong. A slice has those that
+        stand among its samples.
     """
 
-    def __init__(self, path: Path, rows: Sequence[Row], problems: Sequence[BadSample]) -> None:
+    def __init__(self, path: Path, rows: Sequence[Row], problems: Sequence[tuple[int, BadSample]]) -> None:
+        """problems: each with the number of samples that stand before it."""
         self.path = path
-        self.problems = tuple(problems)
-        self._rows = rows
+        self.problems = tuple(problem for _, problem in problems)
+        self._rows, self._problems = rows, problems
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -54,10 +57,16 @@ class Dataset(Sequence[Sample]):
 
     def __getitem__(self, index: int | slice) -> Sample | Dataset:
         if isinstance(index, slice):
-            return Dataset(self.path, self._rows[index], self.problems)
+            return Dataset(self.path, self._rows[index], self._among(index))
         row = self._rows[index]
         image = Path(row.image) if isinstance(row.image, str) else row.image
         return Sample(image, *row[1:])
+
+    def _among(self, index: slice) -> list[tuple[int, BadSample]]:
+        """The problems of a slice; what follows the last sample of all belongs to it."""
+        start, stop, _ = index.indices(len(self))
+        end = stop if stop < len(self) else stop + 1
+        return [(before - start, problem) for before, problem in self._problems if start <= before < end]
 
 
 def open_dataset(path: Path | str) -> Dataset:
@@ -74,13 +83,14 @@ def open_dataset(path: Path | str) -> Dataset:
     tars = [path] if path.is_file() else _files(path, "*.tar")
     found = list(_from_metadata(path, training) if metadata else _from_tars(path, tars))
     rows = [item for item in found if isinstance(item, Row)]
-    problems = [item for item in found if isinstance(item, BadSample)]
+    places = accumulate((isinstance(item, Row) for item in found), initial=0)
+    problems = [(before, item) for before, item in zip(places, found, strict=False) if isinstance(item, BadSample)]
     if rows:
         return Dataset(path, rows, problems)
     what = f"there is no sample in {path}"
     if problems:
         more = f", and {len(problems) - 1} more" if len(problems) > 1 else ""
-        raise ConfigError(what, f"{problems[0]}{more}", "mend the data set")
+        raise ConfigError(what, f"{problems[0][1]}{more}", "mend the data set")
     if metadata:
         raise ConfigError(what, f"{metadata[0]} is of another split than train", "pass that folder to train with it")
     why = f"it has no {METADATA} and no .tar" if path.exists() else "there is no such folder"

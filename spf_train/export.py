@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,10 +13,12 @@ from spf_train import variants
 from spf_train.base_model import Source, load_pipeline, load_unet
 from spf_train.checkpoint import write_atomically
 from spf_train.config import TrainConfig
-from spf_train.layout import write_single_file
+from spf_train.layout import is_sd1, write_single_file
 from spf_train.model_card import Facts, model_card, stage_facts
 from spf_train.sample import Sample
 from spf_train.validation import Validation, choose_prompts, save_grid
+
+log = logging.getLogger(__name__)
 
 
 def export(
@@ -31,8 +34,8 @@ def export(
 
     out/pipeline: what `StableDiffusionPipeline.from_pretrained` loads, with README.md (the card), samples.png and
         training.json (the facts of the card); lora/ and adapter.safetensors where the last stage made one.
-    out/pipeline.safetensors: the same in Stable Diffusion's own layout; none where an adapter is part of the model,
-        which that layout has no place for.
+    out/pipeline.safetensors: the same in Stable Diffusion 1.x's own layout; none where an adapter is part of the model,
+        or the model is another, Stable Diffusion 2.x say: that layout has no place for them.
 
     runs: the stages' folders by name, in their order; the last one is exported.
     samples: the prompts of the sample grid are taken from them where `config.log` names none.
@@ -48,18 +51,21 @@ def export(
     columns.append(validation.portraits(trained, validation.complete, validation.target))
     pipe.unet = variants.plain(trained)
     adapted, lora = (final / variants.ADAPTER_FILE).is_file(), (final / "lora").is_dir()
+    sd1 = is_sd1(pipe)
 
     def fill(new: Path) -> None:
         pipe.save_pretrained(new)
         save_grid(new / "samples.png", columns)
-        (new / "README.md").write_text(model_card(facts, validation.prompts, adapted, lora), encoding="utf-8")
+        (new / "README.md").write_text(model_card(facts, validation.prompts, adapted, lora, sd1), encoding="utf-8")
         if lora:
             shutil.copytree(final / "lora", new / "lora")
         if adapted:
             shutil.copy(final / variants.ADAPTER_FILE, new)
         (new / "training.json").write_text(json.dumps(facts.to_dict(), indent=2))
 
-    if not adapted:
+    if not sd1:
+        log.warning("no %s.safetensors is written: single files are for Stable Diffusion 1.x", result)
+    elif not adapted:
         write_single_file(pipe, out / "pipeline.safetensors", title=out.resolve().name)
     write_atomically(result, fill)
 

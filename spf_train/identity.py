@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +51,14 @@ def weights_digest(path: Path) -> str:
     for file in sorted(path.iterdir()):
         if file.name == "config.json" or file.suffix in {".safetensors", ".bin"}:
             digest.update(_file_digest(file))
+    return digest.hexdigest()
+
+
+def files_digest(folder: Path, patterns: Iterable[str]) -> str:
+    """SHA-256 over the places in a folder, and the contents, of the files that match any of the patterns."""
+    digest = hashlib.sha256()
+    for file in sorted({file for pattern in patterns for file in folder.glob(pattern)}):
+        digest.update(f"{file.relative_to(folder).as_posix()}\0".encode() + _file_digest(file))
     return digest.hexdigest()
 
 

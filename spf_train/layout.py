@@ -30,6 +30,15 @@ VAE_ATTENTION = {"group_norm": "norm", "to_q": "q", "to_k": "k", "to_v": "v", "t
 Block = tuple[str, str, dict[str, str]]  # a block's name in diffusers, its name here, and what its parts are called
 
 
+def is_sd1(pipe: Any) -> bool:
+    """Whether a StableDiffusionPipeline is built as Stable Diffusion 1.x, at whatever size.
+
+    2.x has linear layers around its attention and OpenCLIP's text encoder, 1024 wide, whose weights have other names
+    and shapes in a single file; programs tell the two apart by these widths.
+    """
+    return not pipe.unet.config.use_linear_projection and pipe.text_encoder.config.hidden_size != 1024
+
+
 def to_single_file(pipe: Any) -> dict[str, Tensor]:
     """The weights of a StableDiffusionPipeline by their names in a single file; LoRA merged, no adapter."""
     unet = plain(pipe.unet)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ import yaml
 
 from spf_train.config import TrainConfig
 
-NOT_LOSSES = {"step", "lr", "seconds", "loss_scale"}
+NOT_LOSSES = {"step", "lr", "seconds", "loss_scale", "passes", "skipped"}
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,8 @@ class StageFacts:
 
     steps: optimiser steps taken. seconds: of all steps.
     identity: digests of all it depends on, as its run.json has them.
-    first, last: mean of every term over the first and the last tenth of the steps.
+    first, last: mean of every term over the first and the last tenth of the steps, of those that have it: a step that
+        fp16 skipped has no grad_norm.
     """
 
     name: str
@@ -60,10 +62,11 @@ def stage_facts(name: str, folder: Path) -> StageFacts:
     return StageFacts(name, len(rows), seconds, identity, _means(rows[:tenth]), _means(rows[-tenth:]))
 
 
-def model_card(facts: Facts, prompts: Sequence[tuple[str, str]], adapted: bool, lora: bool) -> str:
+def model_card(facts: Facts, prompts: Sequence[tuple[str, str]], adapted: bool, lora: bool, sd1: bool = True) -> str:
     """README.md in Markdown, with the front matter that the Hugging Face Hub reads.
 
     prompts: (base, target) texts of the grid's rows. adapted, lora: whether there is an adapter, or LoRA weights.
+    sd1: whether the model is built as Stable Diffusion 1.x.
     """
     parts = [
         _front_matter(facts),
@@ -72,7 +75,7 @@ def model_card(facts: Facts, prompts: Sequence[tuple[str, str]], adapted: bool, 
         "[SPF-Portrait](https://arxiv.org/abs/2504.00396).\n",
         "## Use\n",
         _usage(prompts[0] if prompts else ("a portrait", "smiling"), adapted),
-        *_notes(adapted, lora),
+        *_notes(adapted, lora, sd1),
         "## Samples\n",
         "From left to right: the original model on the base text, this model on the base text, this model on base "
         "and target text; the same noise in each row.\n",
@@ -116,7 +119,7 @@ def _usage(prompt: tuple[str, str], adapted: bool) -> str:
     return f"```python\n{code}\n```\n"
 
 
-def _notes(adapted: bool, lora: bool) -> list[str]:
+def _notes(adapted: bool, lora: bool, sd1: bool) -> list[str]:
     notes = []
     if adapted:
         notes.append("The target text reaches the model through `adapter.safetensors`; without it this is the start.\n")
@@ -125,16 +128,23 @@ def _notes(adapted: bool, lora: bool) -> list[str]:
             "`lora/` holds the last stage's low-rank weights in diffusers' format, for the UNet this stage started "
             "from (stage 1's where there is one); `unet/` has them merged.\n"
         )
+    if not sd1:
+        notes.append("There is no single file of it: its networks are not built as Stable Diffusion 1.x.\n")
     return notes
 
 
 def _stage(stage: StageFacts) -> str:
     """A stage's losses as a table."""
-    rows = "".join(f"| {name} | {stage.first[name]:.4g} | {stage.last[name]:.4g} |\n" for name in stage.last)
+    names = [name for name in stage.first if name in stage.last]
+    rows = "".join(f"| {name} | {stage.first[name]:.4g} | {stage.last[name]:.4g} |\n" for name in names)
     head = "| term | first tenth | last tenth |\n|---|---|---|\n"
     return f"### {stage.name}: {stage.steps} steps, {stage.seconds:.0f} s\n\n{head}{rows}"
 
 
 def _means(rows: Sequence[dict[str, float]]) -> dict[str, float]:
-    names = [name for name in rows[0] if name not in NOT_LOSSES] if rows else []
-    return {name: fmean(row[name] for row in rows) for name in names}
+    """The mean of every term over the rows that have a finite value of it; without those that none has."""
+    values: dict[str, list[float]] = {}
+    for name, value in (term for row in rows for term in row.items() if term[0] not in NOT_LOSSES):
+        if math.isfinite(value):
+            values.setdefault(name, []).append(value)
+    return {name: fmean(found) for name, found in values.items()}

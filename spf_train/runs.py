@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from spf_train.assembly import Assembly, Inputs, assemble_stage1, assemble_stage2, wanted
-from spf_train.base_model import Source, base_digest, unet_folder
+from spf_train.base_model import Source, base_digest, surroundings_digest, unet_folder
 from spf_train.checkpoint import RunFolder
 from spf_train.clip import resolve_clip
 from spf_train.config import StageConfig, TrainConfig
@@ -118,6 +118,8 @@ def _run(inputs: Inputs, out: Path, parts: dict[str, Any]) -> RunFolder:
     own = inputs.processes
     shared = own.world if inputs.cache is not None else 1
     parts |= {"original": base_digest(inputs.base)}
+    if (surroundings := surroundings_digest(inputs.base)) is not None:
+        parts |= {"encoders_and_scheduler": surroundings}
     if inputs.prediction_type is not None:
         parts |= {"prediction_type": inputs.prediction_type}
     parts |= {"samples": samples_digest(inputs.samples, inputs.cache, own.rank, shared, own.barrier)}

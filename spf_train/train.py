@@ -9,7 +9,7 @@ from typing import Any
 
 from spf_train.base_model import Source, load_pipeline, load_unet, unet_folder
 from spf_train.config import TrainConfig
-from spf_train.dataset import open_dataset
+from spf_train.dataset import Dataset, open_dataset
 from spf_train.errors import ConfigErrors, Problem
 from spf_train.export import export
 from spf_train.processes import Processes
@@ -60,7 +60,7 @@ def train(
     """
     _check(config, clip)
     samples = open_dataset(data) if isinstance(data, str | Path) else data
-    if cache is None and isinstance(data, str | Path):
+    if cache is None and isinstance(samples, Dataset):
         cache = Path(out) / "cache"
 
     def encoding(what: str, done: int, total: int) -> None:

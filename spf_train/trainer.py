@@ -70,7 +70,8 @@ class Trainer:
     def take_step(self) -> dict[str, float]:
         """One optimiser step; returns its loss terms, gradient norm, learning rate and seconds.
 
-        And "passes", the forward passes of all processes, where memory forced more of them than the settings ask for.
+        And "passes", the forward passes of all processes, where memory forced more of them than the settings ask for;
+        in place of the norm "skipped", 1, where the gradient overflowed fp16 and the weights stayed as they were.
         """
         started = time.perf_counter()
         terms = self.collect(self.gradient())
@@ -78,7 +79,7 @@ class Trainer:
         if terms["passes"] <= self.parts.planned_passes(self.config.batch, self.processes.world):
             del terms["passes"]
         try:
-            terms |= {"grad_norm": self.update(), "lr": self.lr()}
+            terms |= self.update() | {"lr": self.lr()}
         except torch.OutOfMemoryError as error:
             raise ConfigError("the update itself does not fit the device's memory", first_line(error), FIX) from error
         self.step += 1
@@ -131,8 +132,8 @@ class Trainer:
         total = self.processes.sum(torch.stack(list(sums.values())))
         return dict(zip(sums, total.tolist(), strict=True))
 
-    def update(self) -> float:
-        """Clips the gradient and moves the weights; returns the gradient's L2 norm before clipping."""
+    def update(self) -> dict[str, float]:
+        """Clips the gradient and moves the weights; returns the gradient's L2 norm before clipping, or "skipped"."""
         self.processes.sum_gradients(self.weights.values())
         self.scaler.unscale_(self.optimizer)
         limit = math.inf if self.config.grad_clip is None else self.config.grad_clip
@@ -145,7 +146,7 @@ class Trainer:
         self.scaler.update()
         if self.scaler.is_enabled() and self.scaler.get_scale() < 1:  # skipped again and again: no scale helps
             self.check_finite({"grad_norm": math.inf})
-        return norm
+        return {"grad_norm": norm} if math.isfinite(norm) else {"skipped": 1.0}  # JSON has no infinity
 
     def lr(self) -> float:
         """The learning rate of the current step."""

@@ -17,6 +17,7 @@ FAMILY = "StableDiffusionPipeline"
 OTHER = "give a Stable Diffusion 1.x: a folder in diffusers' layout, a .safetensors file, or its name on the Hub"
 PREDICTION = "modelspec.prediction_type"  # ModelSpec's name for it in a file's metadata
 V_PREDICTION = {"v", "v_prediction", "v-prediction"}
+V_MARKER, ZERO_SNR_MARKER = "v_pred", "ztsnr"  # empty tensors by which files say it that have no such metadata
 # The guard would blacken portraits at random and tie an image to a network that no method touches.
 UNGUARDED = {"safety_checker": None, "feature_extractor": None, "requires_safety_checker": False}
 
@@ -64,21 +65,24 @@ def _load_file(path: Path, layout: Path) -> Any:
     refuse_pickles(path)
     if path.suffix != ".safetensors" and not is_pickle(path):
         raise UserError(f"cannot load the base model {path}", "it is no .safetensors file", OTHER)
-    said = _said(path)
+    said = {} if is_pickle(path) else _said(path)
     pipe = StableDiffusionPipeline.from_single_file(
         str(path), config=str(layout), local_files_only=True, tokenizer=_tokenizer(layout), **UNGUARDED
     )
-    if said in V_PREDICTION:
-        pipe.scheduler = type(pipe.scheduler).from_config(pipe.scheduler.config, prediction_type="v_prediction")
+    pipe.scheduler = type(pipe.scheduler).from_config(pipe.scheduler.config, **said)
     return pipe
 
 
-def _said(path: Path) -> str:
-    """Return what a file's metadata says it predicts; a pickle has none."""
-    if is_pickle(path):
-        return ""
+def _said(path: Path) -> dict[str, Any]:
+    """Return what a file's metadata and its empty tensors say of the schedule, as the trainer reads them."""
     with safe_open(path, framework="pt") as file:
-        return str((file.metadata() or {}).get(PREDICTION, "")).lower()
+        names, predicts = set(file.keys()), str((file.metadata() or {}).get(PREDICTION, "")).lower()
+    settings: dict[str, Any] = {}
+    if predicts in V_PREDICTION or V_MARKER in names:
+        settings["prediction_type"] = "v_prediction"
+    if ZERO_SNR_MARKER in names:
+        settings["rescale_betas_zero_snr"] = True
+    return settings
 
 
 def _tokenizer(layout: Path) -> Any:

@@ -14,7 +14,7 @@ WIDTH, HEIGHT = 320, 190
 LEFT, RIGHT, TOP, BOTTOM = 48, 308, 12, 162
 BINS = 40
 """Points of a line: each the mean of the steps it stands for, for single steps are noise."""
-NOT_DRAWN = ("step", "seconds", "lr")
+NOT_DRAWN = ("step", "seconds", "lr", "passes", "skipped")
 """What a log holds besides the quantities worth a panel."""
 LOG = "log.jsonl"
 
@@ -105,7 +105,7 @@ def _parse(text: str) -> dict[str, Any] | None:
 
 
 def _stage(name: str, found: Sequence[Training], rows: Sequence[Row]) -> Stage:
-    terms = dict.fromkeys(key for training in found for line in training.log[:1] for key in line)
+    terms = dict.fromkeys(key for training in found for line in training.log for key in line)
     panels = [_panel(term, found, rows) for term in terms if term not in NOT_DRAWN]
     names = [(training.rows[0], _name(training, rows)) for training in found]
     return Stage(name, names, [panel for panel in panels if panel.curves])

@@ -147,6 +147,23 @@ def test_digests_follow_the_unet(pipe_dir: Path, file: Path, tmp_path: Path) -> 
     assert len({base_model.base_digest(base) for base in (pipe_dir, other, file)}) == 3
 
 
+def test_digests_follow_what_is_around_the_unet(pipe_dir: Path, file: Path, tmp_path: Path) -> None:
+    digest = base_model.surroundings_digest(pipe_dir)
+    folder = shutil.copytree(pipe_dir, tmp_path / "copy")
+    assert base_model.surroundings_digest(folder) == digest is not None
+    assert base_model.surroundings_digest(file) is None  # one digest is of the whole file
+    found = {digest}
+    for name in ("scheduler/scheduler_config.json", "tokenizer/merges.txt", "vae/diffusion_pytorch_model.safetensors"):
+        with (folder / name).open("a") as part:
+            part.write(" ")
+        found.add(base_model.surroundings_digest(folder))
+    shutil.copytree(
+        tiny_pipeline(tmp_path / "other", seed=3) / "text_encoder", folder / "text_encoder", dirs_exist_ok=True
+    )
+    found.add(base_model.surroundings_digest(folder))
+    assert len(found) == 5 and base_model.base_digest(folder) == base_model.base_digest(pipe_dir)
+
+
 def test_a_unet_is_found_in_any_folder(pipe_dir: Path, tmp_path: Path) -> None:
     tiny_unet(seed=5).save_pretrained(tmp_path / "unet")
     device = torch.device("cpu")

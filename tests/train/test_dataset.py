@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from spf_train.dataset import open_dataset
+from spf_train.dataset import Dataset, open_dataset
 from spf_train.errors import ConfigError
+from spf_train.selection import Selection
 
 TEXTS = {"base": "a man", "target": "smiling", "category": "facial"}
 
@@ -114,6 +115,20 @@ def test_every_problem_of_a_folder_is_named_with_its_line(tmp_path: Path) -> Non
         "metadata.jsonl:9: this is not a JSON object",
     ]
     assert (data.problems[0].file, data.problems[0].line) == ("metadata.jsonl", 2)
+
+
+def test_a_slice_has_the_problems_among_its_samples(tmp_path: Path) -> None:
+    lines = [b"1", row("a.png"), row("a.png"), b"4", row("a.png"), b"6"]
+    data = open_dataset(write_folder(tmp_path, lines, ("a.png",)))
+
+    def shown(part: Dataset) -> tuple[list[int | None], list[int | None]]:
+        return [sample.line for sample in part], [problem.line for problem in part.problems]
+
+    assert shown(data) == ([2, 3, 5], [1, 4, 6])
+    assert shown(data[:2]) == ([2, 3], [1]) and shown(data[:2][1:]) == ([3], [])
+    assert shown(data[1:]) == ([3, 5], [4, 6]) and shown(data[1:][1:]) == ([5], [4, 6])
+    assert shown(data[:9]) == shown(data)
+    Selection(data[:2], max_skipped=0.34).leave_out({})  # one of three is left out, not three of five
 
 
 def test_tars_are_read_in_order(tmp_path: Path) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import logging
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,10 +21,12 @@ from spf_train import ConfigError, Sample, StageConfig, TrainConfig
 from spf_train.adapter import has_adapter
 from spf_train.base_model import load_pipeline, load_unet
 from spf_train.config import LogConfig
-from spf_train.layout import to_single_file, unet_blocks, vae_blocks, write_single_file
+from spf_train.dataset import open_dataset
+from spf_train.layout import is_sd1, to_single_file, unet_blocks, vae_blocks, write_single_file
+from spf_train.model_card import Facts, StageFacts, model_card, stage_facts
 from spf_train.single_file import load_single_file
 from spf_train.train import train
-from tests.tiny import tiny_pipeline
+from tests.tiny import tiny_pipeline, tiny_unet
 
 LOG = LogConfig(tensorboard=False, validation_steps=1)
 STAGE_1 = StageConfig(steps=3, batch=4, lr=1e-3, checkpoint_every=2)
@@ -33,6 +37,13 @@ CONFIG = TrainConfig(STAGE_1, STAGE_2, log=LOG)
 def states_equal(one: Any, two: Any) -> bool:
     a, b = one.state_dict(), two.state_dict()
     return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
+
+
+def stage_of(folder: Path, rows: list[dict[str, float]]) -> StageFacts:
+    """The facts of a stage with such a log."""
+    (folder / "log.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (folder / "run.json").write_text("{}")
+    return stage_facts("stage1", folder)
 
 
 @pytest.fixture(scope="module")
@@ -120,6 +131,33 @@ def test_a_finished_training_is_left_alone(pipe_dir: Path, clip_dir: Path, data:
     assert card.stat().st_mtime_ns > before
 
 
+@pytest.mark.parametrize("halved", [range(2, 21), range(1, 2)])
+def test_steps_that_had_to_be_halved_are_told_of(tmp_path: Path, halved: range) -> None:
+    """All but the first, or the first alone."""
+    rows = [{"step": step, "loss": 1.0, "seconds": 1.0} for step in range(1, 21)]
+    rows = [row | ({"passes": 4.0} if row["step"] in halved else {}) for row in rows]
+    card = model_card(Facts("base", CONFIG, [stage_of(tmp_path, rows)], 12), [], adapted=False, lora=False)
+    assert "| loss | 1 | 1 |" in card and "passes" not in card
+
+
+@pytest.mark.parametrize("skipped", [{"skipped": 1.0}, {"grad_norm": float("nan")}])
+def test_steps_that_fp16_skipped_are_no_part_of_the_means(tmp_path: Path, skipped: dict[str, float]) -> None:
+    """As they are logged, and as they were once."""
+    rows = [{"step": step, "loss": 1.0, "grad_norm": 2.0, "seconds": 1.0} for step in range(1, 31)]
+    rows[0] = {"step": 1, "loss": 1.0, "seconds": 1.0} | skipped
+    stage = stage_of(tmp_path, rows)
+    assert stage.first == stage.last == {"loss": 1.0, "grad_norm": 2.0}
+    stage = stage_of(tmp_path, rows[:1] + rows[-9:])  # the first tenth is that step alone
+    facts = Facts("base", CONFIG, [stage], 12)
+    assert "| loss | 1 | 1 |" in model_card(facts, [], adapted=False, lora=False)
+    assert json.loads(json.dumps(facts.to_dict(), allow_nan=False)) == facts.to_dict()
+
+
+def test_what_a_part_of_a_data_set_encodes_to_is_kept(pipe_dir: Path, data: Path, tmp_path: Path) -> None:
+    train(TrainConfig(replace(STAGE_1, steps=1), None, log=LOG), pipe_dir, None, open_dataset(data)[:4], tmp_path)
+    assert list((tmp_path / "cache").glob("latents-*"))
+
+
 @pytest.mark.parametrize("which", ["lora", "adapter"])
 def test_variants_leave_their_own_weights(
     pipe_dir: Path, clip_dir: Path, samples: list[Sample], tmp_path: Path, which: Any
@@ -135,6 +173,27 @@ def test_variants_leave_their_own_weights(
         pipe = StableDiffusionPipeline.from_pretrained(pipe_dir, safety_checker=None)
         pipe.load_lora_weights(result / "lora")
         assert "lora/" in card
+
+
+def test_stable_diffusion_2_has_no_single_file(
+    pipe_dir: Path, samples: list[Sample], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Linear layers around the attention are its mark at this size."""
+    base = shutil.copytree(pipe_dir, tmp_path / "base")
+    unet = UNet2DConditionModel.from_config(tiny_unet().config, use_linear_projection=True)
+    unet.save_pretrained(base / "unet")
+    out = tmp_path / "out"
+    with caplog.at_level(logging.WARNING):
+        result = train(TrainConfig(replace(STAGE_1, steps=1), None, log=LOG), base, None, samples[:4], out)
+    assert (result / "model_index.json").is_file() and not (out / "pipeline.safetensors").exists()
+    assert "pipeline.safetensors is written" in caplog.text and "no single file" in (result / "README.md").read_text()
+
+
+@pytest.mark.parametrize(("width", "expected"), [(768, True), (1024, False)])
+def test_the_family_is_told_by_the_text_encoder(pipe_dir: Path, width: int, expected: bool) -> None:
+    pipe = load_pipeline(pipe_dir, "cpu")
+    pipe.text_encoder.config.hidden_size = width
+    assert is_sd1(pipe) == expected
 
 
 def test_what_is_missing_is_said_before_anything_is_loaded(

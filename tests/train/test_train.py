@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -92,6 +93,16 @@ def test_a_finished_folder_returns_at_once(pipe_dir: Path, stage1: Path, samples
         train_stage1(pipe_dir, samples[1:], CONFIG, stage1, never)
     with pytest.raises(ConfigError, match="another stage"):
         train_stage1(pipe_dir, samples, TrainConfig(replace(STAGE_1, lr=1.0)), stage1, never)
+
+
+def test_another_scheduler_is_another_run(pipe_dir: Path, samples: list[Sample], tmp_path: Path) -> None:
+    base = shutil.copytree(pipe_dir, tmp_path / "base")
+    config = TrainConfig(replace(STAGE_1, steps=1))
+    train_stage1(base, samples[:4], config, tmp_path / "out")
+    path = base / "scheduler" / "scheduler_config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"prediction_type": "v_prediction"}))
+    with pytest.raises(ConfigError, match="another encoders_and_scheduler"):
+        train_stage1(base, samples[:4], config, tmp_path / "out")
 
 
 def test_v_prediction_and_zero_snr_train(clip_dir: Path, samples: list[Sample], tmp_path: Path) -> None:

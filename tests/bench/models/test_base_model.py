@@ -12,10 +12,11 @@ from safetensors.torch import save_file
 
 from spf_bench.errors import UserError
 from spf_bench.models import base_model
-from spf_bench.models.backbone import Backbone
+from spf_bench.models.backbone import SCHEDULERS, Backbone
 from spf_bench.models.base_model import load_pipeline
 from spf_bench.suite import Sampling
 from spf_train.layout import to_single_file
+from spf_train.single_file import load_single_file
 from tests.bench.conftest import BASE
 
 PARTS = ("unet", "vae", "text_encoder")
@@ -27,10 +28,16 @@ def pipe(pipe_dir: Path) -> Any:
     return StableDiffusionPipeline.from_pretrained(pipe_dir, safety_checker=None)
 
 
-def single_file(pipe: Any, path: Path, metadata: dict[str, str] | None = None, leave_out: str = "-") -> Path:
-    """Write a pipeline as one file in the original layout."""
+def single_file(
+    pipe: Any,
+    path: Path,
+    metadata: dict[str, str] | None = None,
+    leave_out: str = "-",
+    markers: tuple[str, ...] = (),
+) -> Path:
+    """Write a pipeline as one file in the original layout, with empty tensors of the names in ``markers``."""
     weights = {key: value.contiguous() for key, value in to_single_file(pipe).items() if leave_out not in key}
-    save_file(weights, path, metadata)
+    save_file(weights | {name: torch.empty(0) for name in markers}, path, metadata)
     return path
 
 
@@ -50,9 +57,41 @@ def test_a_single_file_is_the_folder_it_was_made_of(pipe: Any, pipe_dir: Path, t
     assert found.scheduler.config.prediction_type == "epsilon"
 
 
-def test_a_file_says_what_it_predicts(pipe: Any, pipe_dir: Path, tmp_path: Path) -> None:
-    path = single_file(pipe, tmp_path / "v.safetensors", {"modelspec.prediction_type": "v"})
-    assert load_pipeline(path, layout=pipe_dir).scheduler.config.prediction_type == "v_prediction"
+@pytest.mark.parametrize(
+    ("metadata", "markers", "expected"),
+    [
+        ({"modelspec.prediction_type": "v"}, (), {"prediction_type": "v_prediction"}),
+        ({"modelspec.prediction_type": "epsilon"}, (), {}),
+        (None, ("v_pred",), {"prediction_type": "v_prediction"}),
+        (None, ("v_pred", "ztsnr"), {"prediction_type": "v_prediction", "rescale_betas_zero_snr": True}),
+    ],
+)
+def test_a_file_says_what_it_predicts(
+    pipe: Any,
+    pipe_dir: Path,
+    tmp_path: Path,
+    metadata: dict[str, str] | None,
+    markers: tuple[str, ...],
+    expected: dict[str, Any],
+) -> None:
+    """By its metadata or by empty tensors, and to the benchmark what it says to the trainer."""
+    path = single_file(pipe, tmp_path / "v.safetensors", metadata, markers=markers)
+    scheduler = load_pipeline(path, layout=pipe_dir).scheduler.config
+    expected = {"prediction_type": "epsilon", "rescale_betas_zero_snr": False} | expected
+    trained = load_single_file(path, pipe_dir).scheduler.config
+    assert {name: scheduler[name] for name in expected} == expected == {name: trained[name] for name in expected}
+
+
+@pytest.mark.parametrize("sampler", SCHEDULERS)
+def test_a_file_of_zero_terminal_snr_is_sampled(pipe: Any, pipe_dir: Path, tmp_path: Path, sampler: str) -> None:
+    path = single_file(pipe, tmp_path / "v.safetensors", markers=("v_pred", "ztsnr"))
+    scheduler = SCHEDULERS[sampler](load_pipeline(path, layout=pipe_dir).scheduler.config)
+    assert scheduler.config.prediction_type == "v_prediction" and scheduler.alphas_cumprod[-1] < 1e-6
+    scheduler.set_timesteps(4)
+    latents = torch.ones(1, 4, 2, 2)
+    for t in scheduler.timesteps:
+        latents = scheduler.step(torch.ones(1, 4, 2, 2), t, latents).prev_sample
+    assert latents.isfinite().all()
 
 
 def test_a_folder_of_sixteen_bits_is_enough(pipe: Any, tmp_path: Path) -> None:

@@ -191,6 +191,17 @@ def test_a_shared_training_is_one_curve(shown: tuple[Path, testset.TestSet]) -> 
     assert curves.find_log(source.folders[source.table.rows[0].record.run], "../../etc") is None
 
 
+def test_what_the_first_step_lacks_has_its_curve(shown: tuple[Path, testset.TestSet]) -> None:
+    runs, frozen = shown
+    put_log(runs)
+    log = runs / "cache" / "checkpoints" / "stage1-abc" / "log.jsonl"
+    rows = [{"step": 1, "loss": 1.0, "skipped": 1.0}, {"step": 2, "loss": 0.5, "passes": 2.0, "grad_norm": 3.0}]
+    log.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    source = read(collect(runs), str(frozen.folder))
+    (stage,) = curves.stages(source.table.rows, source.folders)
+    assert [panel.term for panel in stage.panels] == ["loss", "grad_norm"]
+
+
 def test_the_commands_say_what_they_wrote_or_lack(shown: tuple[Path, testset.TestSet], tmp_path: Path) -> None:
     from spf_bench.cli.app import app
 
