@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from spf_bench.errors import UserError, unknown
+from spf_bench.picture import Picture
 from spf_bench.triple import Category
 
 if TYPE_CHECKING:
@@ -41,14 +42,24 @@ class TrainSample:
 
     id: str
     """Unique within the training set."""
-    image: "np.ndarray"
-    """RGB [H, W, 3] uint8; shows the target attribute."""
+    source: "np.ndarray | Picture"
+    """RGB [H, W, 3] uint8, or the file that it is read from."""
     base: str
     """What the image shows besides the target."""
     target: str
     """The attribute to learn."""
     category: Category
     """Which of the five kinds of attribute the target is."""
+
+    @property
+    def image(self) -> "np.ndarray":
+        """RGB [H, W, 3] uint8; shows the target attribute. A file is read each time."""
+        return self.source.read() if isinstance(self.source, Picture) else self.source
+
+    @property
+    def file(self) -> Path | None:
+        """Where the image lies; None for one in memory."""
+        return self.source.path if isinstance(self.source, Picture) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,7 +206,7 @@ class WorldSuite(Suite):
         return [
             TrainSample(
                 id=f"custom-{seed}-{i:05}",
-                image=render(sample.portrait, self.image_size),
+                source=render(sample.portrait, self.image_size),
                 base=", ".join(sample.phrases),
                 target=sample.target.phrase,
                 category=sample.target.category,

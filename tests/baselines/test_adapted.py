@@ -19,23 +19,27 @@ from baselines.adapted import Adapted
 from baselines.adapted_stage import AdaptedStage
 from baselines.lora.method import LoRA
 from baselines.oft import OFT
+from baselines.samples import as_sample
 from baselines.svdiff.method import SVDiff
 from baselines.tokencompose.method import TokenCompose, content
 from spf_bench.errors import UserError
 from spf_bench.files.artifacts import Artifacts
 from spf_bench.files.store import digest
-from spf_bench.method import TrainJob, get_method
+from spf_bench.method import Method, TrainJob, get_method
 from spf_bench.models.backbone import Backbone
+from spf_bench.picture import Picture
+from spf_bench.portraits import Portraits
 from spf_bench.progress import Silent
 from spf_bench.run.execute import train
 from spf_bench.run.plan import Run
 from spf_train.assembly import Inputs
 from spf_train.checkpoint import RunFolder
 from spf_train.config import StageConfig
-from spf_train.data import Prepared, Sample
+from spf_train.data import Prepared
+from spf_train.encoders import LatentEncoder
 from spf_train.loop import fit
 from spf_train.stages import NaiveStage
-from tests.bench.conftest import backbone, frozen, installed, make_triples, planned, suite  # noqa: F401
+from tests.bench.conftest import BASE, backbone, frozen, installed, make_triples, planned, suite  # noqa: F401
 
 TRIPLES = make_triples(3)
 ADDING = [LoRA, AdaLoRA, OFT, SVDiff]
@@ -86,10 +90,30 @@ def staged(run: Run) -> tuple[NaiveStage, Prepared, StageConfig]:
     assert isinstance(method, Adapted)
     how, own = method.settings(run.preset)
     how = replace(how, steps=STEPS, checkpoint_every=2)
-    inputs = Inputs(job.pipeline, [Sample(s.image, s.base, s.target) for s in job.samples], "cpu")
+    inputs = Inputs(job.pipeline, [as_sample(s) for s in job.samples], "cpu")
     pipe = inputs.pipeline(how)
     stage = method.stage(job, pipe, how, own)
     return stage, inputs.encoded(pipe, pipe.unet), how
+
+
+@pytest.fixture
+def in_files(plan: Callable[..., Run], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Run]:
+    """Plans a run of a method on portraits in a folder, whose images nobody but the trainer may open."""
+    folder, rng = tmp_path / "portraits", np.random.default_rng(0)
+    folder.mkdir()
+    rows = []
+    for i, target in enumerate(["wearing sunglasses", "with a beard"] * 2):
+        Image.fromarray(rng.integers(0, 256, (64, 80, 3), dtype=np.uint8)).save(folder / f"{i}.png")
+        rows.append({"file_name": f"{i}.png", "base": BASE, "target": target, "category": "accessories"})
+    (folder / "metadata.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    monkeypatch.setattr(Picture, "read", lambda self: pytest.fail("decoded before it is encoded"))
+
+    def make(method: Method) -> Run:
+        run = replace(plan(OFT), method=method)
+        object.__setattr__(run.suite, "trainset", lambda seed, n: Portraits.open(folder, 64).drawn(seed, n))
+        return run
+
+    return make
 
 
 def predict(unet: Any, seed: int = 0) -> torch.Tensor:
@@ -232,3 +256,22 @@ def test_a_method_without_its_stage_is_refused_before_anything_trains(tmp_path: 
     )
     with pytest.raises(UserError, match=r"it has no stage\(\)"):
         get_method(f"{file}:Half")
+
+
+def test_images_in_files_are_encoded_once_for_all_stages_and_methods(
+    in_files: Callable[..., Run], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[int] = []
+    compute = LatentEncoder.compute
+    monkeypatch.setattr(LatentEncoder, "compute", lambda self, items: made.append(len(items)) or compute(self, items))
+    used = {}
+    for method in (get_method("spf"), OFT(), OFT().with_changes(["lr_factor=2"])):
+        used |= trained(in_files(method))[1]
+    assert {"stage1", "stage2", "oft"} <= used.keys() and sum(made) == 4
+    assert list((in_files(OFT()).cache.parent / "encodings").glob("latents-*/*.safetensors"))
+
+
+def test_images_in_memory_are_kept_nowhere(plan: Callable[..., Run]) -> None:
+    run = plan(OFT)
+    trained(run)
+    assert not list(run.cache.parent.rglob("encodings"))

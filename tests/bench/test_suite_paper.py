@@ -113,8 +113,9 @@ def test_a_slice_of_portraits_opens_nothing(folder):
     portraits = Portraits.open(folder, 32)
     (folder / "4.png").write_text("no image")
     assert len(portraits[1:]) == 4
+    assert portraits[4].file == folder / "4.png"
     with pytest.raises(UserError, match=r"cannot read .*4\.png"):
-        _ = portraits[4]
+        _ = portraits[4].image
 
 
 def test_lines_that_cannot_be_used_are_named_together(folder):
