@@ -167,6 +167,13 @@ class Suite(ABC):
     def metrics(self, device: str) -> list[Any]:
         """Return the suite's metrics (``spf_bench.metrics.base``) with their networks on ``device``."""
 
+    def lacking(self, scores: Sequence[str]) -> list[str]:
+        """Return which of some scores the suite does not measure, by the names of their columns."""
+        from spf_bench.metrics.plugins import columns
+
+        measured = {column for metric in self.metrics("cpu") for column in columns(metric)}
+        return [name for name in scores if name not in measured]
+
 
 class WorldSuite(Suite):
     """The embedded portrait world: a 64-pixel Stable Diffusion that runs anywhere in minutes."""

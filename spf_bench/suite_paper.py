@@ -9,7 +9,7 @@ from spf_bench import weights
 from spf_bench.errors import UserError
 from spf_bench.files.remembered import sha256_of
 from spf_bench.files.store import digest
-from spf_bench.paper import TRAINSET, Settings
+from spf_bench.paper import ON_REQUEST, TRAINSET, Settings
 from spf_bench.portraits import Portraits
 from spf_bench.suite import Preset, Sampling, Suite, TrainSample
 from spf_bench.weights.base import base_path
@@ -86,6 +86,17 @@ class PaperSuite(Suite):
         from spf_bench.metrics import for_suite
 
         return list(for_suite(self.name, device))
+
+    def lacking(self, scores: Sequence[str]) -> list[str]:
+        from spf_bench.metrics.base import Group
+        from spf_bench.metrics.catalogue import catalogue
+        from spf_bench.metrics.plugins import columns
+
+        # Told from the classes alone: to load the judges takes minutes.
+        unasked = ON_REQUEST.keys() - set(self.settings.extra)
+        kinds = [kind for kind in catalogue() if kind.group is not Group.world and kind.key not in unasked]
+        measured = {column for kind in kinds for column in columns(kind)}
+        return [name for name in scores if name not in measured]
 
     @cached_property
     def _portraits_sha256(self) -> str:

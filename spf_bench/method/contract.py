@@ -95,6 +95,13 @@ class Method:
         """Return every setting that affects the images, as plain JSON types."""
         return {}
 
+    def preflight(self, suite: Suite, preset: Preset) -> None:
+        """Refuse a training that cannot end well, before anything runs; asked once ``config`` has found no mistake.
+
+        Raises:
+            UserError: Saying what the suite lacks for it, and what to set instead.
+        """
+
     def train(self, job: TrainJob) -> Path:
         """Return the folder of a checkpoint, training it unless it is there already.
 

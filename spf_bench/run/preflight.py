@@ -27,15 +27,17 @@ def check(run: Run) -> None:
 
 
 def check_settings(runs: Sequence[Run]) -> None:
-    """Refuse runs of which one has wrong settings, before the first of them takes its time.
+    """Refuse runs of which one has wrong settings or cannot be trained, before the first of them takes its time.
 
     Raises:
-        UserError: Naming every method whose settings are wrong, and why.
+        UserError: Naming every method whose settings are wrong, or lack something in this suite, and why.
     """
     errors = dict[str, UserError]()
     for run in runs:
         try:
             run.method.config(run.preset)
+            if run.trains:
+                run.method.preflight(run.suite, run.preset)
         except UserError as error:
             errors[run.method.name] = error
     if len(errors) == 1:

@@ -32,6 +32,7 @@ from spf_bench.portraits import Portraits
 from spf_bench.progress import Silent
 from spf_bench.run.execute import train
 from spf_bench.run.plan import Run
+from spf_bench.run.preflight import check_settings
 from spf_train.assembly import Inputs
 from spf_train.checkpoint import RunFolder
 from spf_train.config import StageConfig
@@ -239,6 +240,21 @@ def test_without_masks_it_says_where_they_could_come_from(plan: Callable[..., Ru
         assert "--set masks=FOLDER" in caught.value.fix
     with pytest.raises(UserError, match="no such folder"):
         plan(TokenCompose, "masks=/nowhere").method.config(plan(TokenCompose).preset)
+
+
+def test_masks_are_missed_before_anything_runs(plan: Callable[..., Run], tmp_path: Path) -> None:
+    class Grounded(TokenCompose):
+        def masks(self, job: TrainJob, own: Any) -> Any:
+            return super().masks(job, own)
+
+    (tmp_path / "empty").mkdir()
+    for word, complaint in (("masks=null", "no masks for mini"), (f"masks={tmp_path}/empty", "holds no masks")):
+        run = plan(TokenCompose, word)
+        with pytest.raises(UserError, match=complaint) as caught:
+            check_settings([run])
+        assert "--set masks=FOLDER" in caught.value.fix
+        check_settings([replace(run, method=Grounded().with_changes([word]))])  # it may have masks of its own
+    check_settings([plan(TokenCompose)])
 
 
 def test_masks_of_other_images_ground_nothing(plan: Callable[..., Run], masks: Path) -> None:

@@ -66,6 +66,13 @@ def test_the_suite_fits_the_rest():
     assert set(suite.judge_names) == set(Settings().checkpoints)
 
 
+def test_what_it_does_not_measure_is_known_without_a_network(monkeypatch):
+    asked = ("hit_rate", "clip_t", "kept", "fid", "hps_v20")
+    assert get_suite("paper").lacking(asked) == ["hit_rate", "kept", "hps_v20"]
+    monkeypatch.setenv("SPF_BENCH_METRICS", "hps_v20")
+    assert get_suite("paper").lacking(asked) == ["hit_rate", "kept"]
+
+
 def test_nothing_runs_without_weights_and_packages():
     with pytest.raises(UserError) as caught:
         _ = get_suite("paper").digests
