@@ -46,7 +46,8 @@ def naive_stage(job: TrainJob, config: TrainConfig) -> Path:
 
     def build(folder: Path) -> dict[str, Any]:
         return fit_for_record(job, config.stage1, "stage 1", lambda samples, on_step: train_stage1(
-            job.pipeline, samples, config, folder, on_step, job.device, cache=encodings(job, samples)
+            job.pipeline, samples, config, folder, on_step, job.device,
+            cache=encodings(job, samples), max_skipped=0,
         ))  # fmt: skip
 
     return job.artifacts.get("stage1", {"stage1": to_dict(config.stage1), "seed": job.seed}, build)
@@ -62,7 +63,8 @@ def dual_path_stage(job: TrainJob, config: TrainConfig, start: Path | None) -> P
 
     def build(folder: Path) -> dict[str, Any]:
         return fit_for_record(job, config.stage2, "stage 2", lambda samples, on_step: train_stage2(
-            job.pipeline, job.clip, start, samples, config, folder, on_step, job.device, cache=encodings(job, samples)
+            job.pipeline, job.clip, start, samples, config, folder, on_step, job.device,
+            cache=encodings(job, samples), max_skipped=0,
         ))  # fmt: skip
 
     return job.artifacts.get("stage2", key, build)

@@ -43,8 +43,16 @@ class TrainJob:
 
     @cached_property
     def samples(self) -> Sequence[TrainSample]:
-        """The customisation samples; drawn when first asked for, so a finished stage costs nothing."""
-        return self.suite.trainset(self.seed, self.preset.samples)
+        """The customisation samples that can be trained with.
+
+        They are drawn when first asked for, so a finished stage costs nothing.
+
+        Raises:
+            UserError: Too many of them have texts that the text encoder does not read to their end.
+        """
+        from spf_bench.method.usable import usable
+
+        return usable(self.suite.trainset(self.seed, self.preset.samples), self.pipeline, self.progress.note)
 
 
 class Method:

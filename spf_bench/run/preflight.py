@@ -49,13 +49,7 @@ def check_settings(runs: Sequence[Run]) -> None:
 
 def too_long(pipeline: Path, texts: Sequence[str]) -> Iterator[Problem]:
     """Yield every distinct text with more tokens, start and end included, than the pipeline's text encoder reads."""
-    from transformers import CLIPTokenizer
+    from spf_bench.models.text_length import overlong, shown
 
-    if not (pipeline / "tokenizer").is_dir():
-        return  # a model of one file: its texts are counted as they are encoded
-    tokenizer = CLIPTokenizer.from_pretrained(pipeline / "tokenizer")
-    distinct, room = list(dict.fromkeys(texts)), tokenizer.model_max_length
-    for text, ids in zip(distinct, tokenizer(distinct, verbose=False).input_ids, strict=True):
-        if len(ids) > room:
-            shown = text if len(text) <= 60 else f"{text[:57]}..."
-            yield Problem(repr(shown), f"{len(ids)} tokens, it reads {room}", "")
+    for text, why in overlong(pipeline, texts).items():
+        yield Problem(shown(text), why, "")

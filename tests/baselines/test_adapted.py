@@ -18,6 +18,7 @@ from baselines.adalora.method import AdaLoRA
 from baselines.adapted import Adapted
 from baselines.adapted_stage import AdaptedStage
 from baselines.lora.method import LoRA
+from baselines.naive import Naive
 from baselines.oft import OFT
 from baselines.samples import as_sample
 from baselines.svdiff.method import SVDiff
@@ -285,6 +286,49 @@ def test_images_in_files_are_encoded_once_for_all_stages_and_methods(
         used |= trained(in_files(method))[1]
     assert {"stage1", "stage2", "oft"} <= used.keys() and sum(made) == 4
     assert list((in_files(OFT()).cache.parent / "encodings").glob("latents-*/*.safetensors"))
+
+
+@pytest.mark.parametrize("kind", [Naive, OFT, AdaLoRA, TokenCompose])
+def test_texts_that_are_too_long_are_left_out_for_all_methods_alike(
+    plan: Callable[..., Run], monkeypatch: pytest.MonkeyPatch, kind: type[Method]
+) -> None:
+    run = plan(kind) if issubclass(kind, Adapted) else replace(plan(OFT), method=kind())
+    samples = list(run.suite.trainset(0, 4))
+    samples[0] = replace(samples[0], base="red " * 60)
+    object.__setattr__(run.suite, "trainset", lambda seed, n: samples)
+    with pytest.raises(UserError, match="1 of 4 training texts are longer") as caught:
+        trained(run)
+    assert [problem.subject for problem in caught.value.problems] == ["s0"] and "1% may" in caught.value.why
+    monkeypatch.setattr("spf_bench.method.usable.SKIPPED", 0.25)
+    job = job_of(run)
+    said: list[str] = []
+    monkeypatch.setattr(Silent, "note", lambda self, text: said.append(text))
+    run.method.train(job)
+    assert [sample.id for sample in job.samples] == ["s1", "s2", "s3"]
+    assert len(said) == 1 and said[0].endswith("left out: s0")
+    (told,) = [used for used in job.artifacts.used.values() if "steps" in used]
+    assert told["steps"] == 3
+
+
+def test_steps_are_counted_over_what_is_trained_on(plan: Callable[..., Run], monkeypatch: pytest.MonkeyPatch) -> None:
+    run = plan(OFT, "stage1.steps=null", "stage1.epochs=1", "stage1.batch=1")
+    samples = list(run.suite.trainset(0, 4))
+    samples[3] = replace(samples[3], target="red " * 60)
+    object.__setattr__(run.suite, "trainset", lambda seed, n: samples)
+    monkeypatch.setattr("spf_bench.method.usable.SKIPPED", 0.25)
+    told = trained(run)[1]["oft"]
+    assert told["steps"] == told["samples_seen"] == 3
+
+
+@pytest.mark.parametrize("name", ["naive", "oft"])
+def test_a_broken_image_stops_every_method(in_files: Callable[..., Run], name: str) -> None:
+    run = in_files(OFT() if name == "oft" else get_method(name))
+    file = run.suite.trainset(0, 1)[0].file
+    assert file is not None
+    file.write_bytes(b"no image")
+    with pytest.raises(UserError, match="1 of 4 samples cannot be trained with; none may be left out") as caught:
+        trained(run)
+    assert caught.value.problems[0].subject == file.name
 
 
 def test_images_in_memory_are_kept_nowhere(plan: Callable[..., Run]) -> None:
