@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from spf_train.config import StageConfig
     from spf_train.stages import NaiveStage
 
-SHARED = ("stage1.", "log.")
+SHARED = "stage1."  # of the trainer's settings; its grids and trackers see the stages of SPF alone
 CODE = (
     *("spf_train", "baselines.training", "baselines.samples"),
     *("baselines.adapted", "baselines.adapted_stage", "baselines.merge"),

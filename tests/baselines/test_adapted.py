@@ -192,6 +192,8 @@ def test_every_wrong_setting_is_named(plan: Callable[..., Run], kind: type[Adapt
     with pytest.raises(UserError) as caught:
         method.config(plan(kind).preset)
     assert "lr_factor" in str(caught.value) and "rnak" in str(caught.value) and "batch" not in str(caught.value)
+    with pytest.raises(UserError, match=r"log\.validate_every  unknown setting"):  # nobody would look at it
+        kind().with_changes(["log.validate_every=5"]).config(plan(kind).preset)
     with pytest.raises(UserError, match="trains stage 1"):
         kind().with_changes(["stage1.trainable=lora"]).config(plan(kind).preset)
     with pytest.raises(UserError, match=r"stage1\.bacth"):
