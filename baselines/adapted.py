@@ -15,8 +15,11 @@ if TYPE_CHECKING:
     from spf_train.config import StageConfig
     from spf_train.stages import NaiveStage
 
-SHARED = ("stage1.", "log.")
-CODE = ("spf_train", "baselines.training", "baselines.adapted", "baselines.adapted_stage", "baselines.merge")
+SHARED = "stage1."  # of the trainer's settings; its grids and trackers see the stages of SPF alone
+CODE = (
+    *("spf_train", "baselines.training", "baselines.samples"),
+    *("baselines.adapted", "baselines.adapted_stage", "baselines.merge"),
+)
 CHOSEN_BY_METHOD = ("trainable", "lora_rank", "lora_alpha")
 
 
@@ -82,6 +85,7 @@ class Adapted(Method, ABC):
 
     def fit(self, job: TrainJob, folder: Path) -> dict[str, Any]:
         """Train into a folder, or go on there, and return what a record says of it."""
+        from baselines.samples import encodings
         from baselines.training import fit_for_record
         from spf_train.assembly import Inputs
         from spf_train.checkpoint import RunFolder
@@ -91,7 +95,8 @@ class Adapted(Method, ABC):
         how, own = self.settings(job.preset)
 
         def train(samples: Sequence[Any], on_step: Any) -> Path:
-            inputs = Inputs(job.pipeline, samples, job.device, max_skipped=0, processes=Processes.current())
+            cache, processes = encodings(job, samples), Processes.current()
+            inputs = Inputs(job.pipeline, samples, job.device, cache, max_skipped=0, processes=processes)
             out = RunFolder(folder, {"method": self.name, "artifact": folder.name}, inputs.processes)
             if not out.finished:
                 pipe = inputs.pipeline(how)

@@ -73,12 +73,13 @@ class Experiment:
         """Return one run; settings that cannot be are refused here, before anything is trained.
 
         Raises:
-            UserError: Naming every setting that is wrong.
+            UserError: Naming every setting that is wrong, or what the method lacks in the suite.
         """
         found = get_method(method)
         if found.configurable:
             found = found.with_changes([*self.changes, *changes])
         found.config(self.preset)
+        found.preflight(self.suite, self.preset)
         return Run(method, found, self.suite, self.testset, self.limit, self.preset, seed, self.runs, self.device)
 
     def finish(self, run: Run, title: str, console: Console) -> Entry:

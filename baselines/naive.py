@@ -15,7 +15,7 @@ class Naive(Method):
     title = "Naive fine-tuning"
     source = "Sec. 3.1 of arXiv:2504.00396"
     trains = True
-    code = ("spf_train", "baselines.training")
+    code = ("spf_train", "baselines.training", "baselines.samples")
     configurable = True
 
     def config(self, preset: Preset) -> dict[str, Any]:

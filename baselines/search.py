@@ -24,6 +24,8 @@ SCORE = (
     "harmonic mean of response = (hit - hit of the original portraits) / (100 - hit of the original portraits), "
     "not below 0, and preservation = kept / 100; `relative` divides it by the untouched model's (prompt_only)"
 )
+RATED_BY = ("hit_rate", "kept")
+"""What the score is made of."""
 REFERENCES = ("original", "prompt_only", "naive")
 
 
@@ -45,13 +47,18 @@ class Search:
         """Return a new search, or the one that its file in ``folder`` holds, to be gone on with.
 
         Raises:
-            UserError: It asks for another test set than the suite's validation set, or the file holds another search.
+            UserError: It asks for another test set than the suite's validation set, its suite does not measure what
+                the score is made of, or the file holds another search.
         """
-        validation = get_suite(config.suite).validation
+        suite = get_suite(config.suite)
+        validation = suite.validation
         if validation is None or config.testset not in (None, validation):
             fix = f"leave testset out, or write {validation}" if validation else "use another suite"
             why = "settings are chosen on the suite's validation triples alone"
             raise UserError(f"cannot search on {config.testset or 'this suite'}", why, fix)
+        if missing := suite.lacking(RATED_BY):
+            why = f"trials are compared by {' and '.join(missing)}, which the suite {suite.name!r} does not measure"
+            raise UserError("trials cannot be compared", why, "suite: world, or settings of your own choice for `run`")
         asked = (config.suite, validation, config.limit, config.preset, device, threads, (), runs)
         search = cls(config, Experiment.of(*asked), folder / f"{config.name}.jsonl")
         search.experiment.testset.head(config.limit)  # a limit that does not fit is refused before anything is trained

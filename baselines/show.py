@@ -14,6 +14,7 @@ from spf_bench import overlays
 from spf_bench.errors import unknown
 from spf_bench.files.artifacts import Artifacts
 from spf_bench.method import Method, get_method
+from spf_bench.method.usable import usable
 from spf_bench.models.backbone import Backbone
 from spf_bench.progress import Progress, Silent
 from spf_bench.run.execute import train
@@ -69,7 +70,7 @@ def reader(run: Run, tokenizer: Any) -> "tuple[FrozenClip, float]":
     centre = config_of(run.preset, run.method.changes).spf.gamma_center
     if centre is None:
         return clip, 0.0
-    samples = run.suite.trainset(run.seed, run.preset.samples)
+    samples = usable(run.suite.trainset(run.seed, run.preset.samples), run.suite.pipeline, lambda text: None)
     return clip, centre - mean_cosine([(sample.base, sample.target) for sample in samples], tokenizer, clip)
 
 

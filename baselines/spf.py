@@ -22,7 +22,7 @@ class SPF(Method):
     title = "SPF"
     source = "arXiv:2504.00396"
     trains = True
-    code = ("spf_train", "baselines.training")
+    code = ("spf_train", "baselines.training", "baselines.samples")
     configurable = True
 
     def config(self, preset: Preset) -> dict[str, Any]:

@@ -76,12 +76,11 @@ def sources(
         raise UserError(f"{lacking} is missing", why, f"give {lacking} too, or neither")
     if data is not None and base_model is not None:
         return Sources(base_model, clip or CLIP, data)
-    from spf_train.sample import Sample
+    from baselines.samples import as_sample
 
     budgets = [p for name, p in suite.presets.items() if preset in (name, p.trainer)] or [suite.presets["default"]]
     drawn = suite.trainset(config.seed, budgets[0].samples)
-    samples = [Sample(sample.image, sample.base, sample.target, sample.category.value) for sample in drawn]
-    return Sources(suite.pipeline, clip or suite.clip, samples)
+    return Sources(suite.pipeline, clip or suite.clip, [as_sample(sample) for sample in drawn])
 
 
 def first(sources: Sources, limit: int | None) -> Sources:

@@ -41,11 +41,13 @@ def settings_of(preset: Preset, changes: Sequence[str] = ()) -> dict[str, Any]:
 
 def naive_stage(job: TrainJob, config: TrainConfig) -> Path:
     """Return the folder of stage 1, naive fine-tuning; methods that start from it share it."""
+    from baselines.samples import encodings
     from spf_train.train import train_stage1
 
     def build(folder: Path) -> dict[str, Any]:
         return fit_for_record(job, config.stage1, "stage 1", lambda samples, on_step: train_stage1(
-            job.pipeline, samples, config, folder, on_step, job.device
+            job.pipeline, samples, config, folder, on_step, job.device,
+            cache=encodings(job, samples), max_skipped=0,
         ))  # fmt: skip
 
     return job.artifacts.get("stage1", {"stage1": to_dict(config.stage1), "seed": job.seed}, build)
@@ -53,6 +55,7 @@ def naive_stage(job: TrainJob, config: TrainConfig) -> Path:
 
 def dual_path_stage(job: TrainJob, config: TrainConfig, start: Path | None) -> Path:
     """Return the folder of stage 2, dual-path contrastive learning from the UNet in ``start``, or the original."""
+    from baselines.samples import encodings
     from spf_train.train import train_stage2
 
     key = {"stage2": to_dict(config.stage2), "spf": to_dict(config.spf), "seed": job.seed}
@@ -60,7 +63,8 @@ def dual_path_stage(job: TrainJob, config: TrainConfig, start: Path | None) -> P
 
     def build(folder: Path) -> dict[str, Any]:
         return fit_for_record(job, config.stage2, "stage 2", lambda samples, on_step: train_stage2(
-            job.pipeline, job.clip, start, samples, config, folder, on_step, job.device
+            job.pipeline, job.clip, start, samples, config, folder, on_step, job.device,
+            cache=encodings(job, samples), max_skipped=0,
         ))  # fmt: skip
 
     return job.artifacts.get("stage2", key, build)
@@ -79,11 +83,11 @@ def for_users() -> Iterator[None]:
 
 def fit_for_record(job: TrainJob, stage: StageConfig | None, title: str, train: Train) -> dict[str, Any]:
     """Train one stage and return what a record says of it."""
-    from spf_train.data import Sample
+    from baselines.samples import samples_of
     from spf_train.processes import apart
 
     assert stage is not None  # a method asks for the stages it has
-    samples = [Sample(sample.image, sample.base, sample.target) for sample in job.samples]
+    samples = samples_of(job)
     steps = stage.total_steps(len(samples))
     task = job.progress.task(title, steps)
     with for_users(), apart():  # of processes that a run was launched with, the main one alone trains

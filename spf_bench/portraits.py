@@ -8,14 +8,12 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self, overload
+from typing import Any, Self, overload
 
 from spf_bench.errors import Problem, UserError
+from spf_bench.picture import Picture
 from spf_bench.suite import TrainSample
 from spf_bench.triple import Category
-
-if TYPE_CHECKING:
-    import numpy as np
 
 METADATA = "metadata.jsonl"
 SHOWN = 10
@@ -34,7 +32,7 @@ class Row:
 
 
 class Portraits(Sequence[TrainSample]):
-    """The portraits of a folder; an image is opened, cut square about its centre and resized when it is asked for."""
+    """The portraits of a folder; an image is opened, resized and cut square when its pixels are asked for."""
 
     def __init__(self, folder: Path, rows: Sequence[Row], size: int) -> None:
         self.folder, self.rows, self.size = folder, rows, size
@@ -80,8 +78,8 @@ class Portraits(Sequence[TrainSample]):
         if isinstance(index, slice):
             return Portraits(self.folder, self.rows[index], self.size)
         row = self.rows[index]
-        image = _image(self.folder / row.id, self.size)
-        return TrainSample(row.id, image, row.base, row.target, row.category)
+        picture = Picture(self.folder / row.id, self.size)
+        return TrainSample(row.id, picture, row.base, row.target, row.category)
 
 
 def _rows(folder: Path, path: Path) -> Iterator[Row | Problem]:
@@ -110,17 +108,3 @@ def _row(line: bytes, folder: Path, where: str, seen: set[str]) -> Row | Problem
     if not (folder / name).is_file():
         return Problem(where, f"there is no image {name!r}", "mend file_name")
     return Row(name, base, target, category)
-
-
-def _image(path: Path, size: int) -> "np.ndarray":
-    import numpy as np
-    from PIL import Image, ImageOps
-
-    try:
-        with Image.open(path) as file:
-            upright = ImageOps.exif_transpose(file).convert("RGB")
-            return np.asarray(ImageOps.fit(upright, (size, size), Image.Resampling.LANCZOS))
-    except (OSError, ValueError) as error:
-        raise UserError(
-            f"cannot read {path}", str(error), f"mend the image, or drop its line from {METADATA}"
-        ) from error

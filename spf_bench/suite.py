@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from spf_bench.errors import UserError, unknown
+from spf_bench.picture import Picture
 from spf_bench.triple import Category
 
 if TYPE_CHECKING:
@@ -41,14 +42,24 @@ class TrainSample:
 
     id: str
     """Unique within the training set."""
-    image: "np.ndarray"
-    """RGB [H, W, 3] uint8; shows the target attribute."""
+    source: "np.ndarray | Picture"
+    """RGB [H, W, 3] uint8, or the file that it is read from."""
     base: str
     """What the image shows besides the target."""
     target: str
     """The attribute to learn."""
     category: Category
     """Which of the five kinds of attribute the target is."""
+
+    @property
+    def image(self) -> "np.ndarray":
+        """RGB [H, W, 3] uint8; shows the target attribute. A file is read each time."""
+        return self.source.read() if isinstance(self.source, Picture) else self.source
+
+    @property
+    def file(self) -> Path | None:
+        """Where the image lies; None for one in memory."""
+        return self.source.path if isinstance(self.source, Picture) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +172,13 @@ class Suite(ABC):
     def metrics(self, device: str) -> list[Any]:
         """Return the suite's metrics (``spf_bench.metrics.base``) with their networks on ``device``."""
 
+    def lacking(self, scores: Sequence[str]) -> list[str]:
+        """Return which of some scores the suite does not measure, by the names of their columns."""
+        from spf_bench.metrics.plugins import columns
+
+        measured = {column for metric in self.metrics("cpu") for column in columns(metric)}
+        return [name for name in scores if name not in measured]
+
 
 class WorldSuite(Suite):
     """The embedded portrait world: a 64-pixel Stable Diffusion that runs anywhere in minutes."""
@@ -200,7 +218,7 @@ class WorldSuite(Suite):
         return [
             TrainSample(
                 id=f"custom-{seed}-{i:05}",
-                image=render(sample.portrait, self.image_size),
+                source=render(sample.portrait, self.image_size),
                 base=", ".join(sample.phrases),
                 target=sample.target.phrase,
                 category=sample.target.category,

@@ -7,11 +7,13 @@ from typing import Any, ClassVar
 
 from spf_bench import weights
 from spf_bench.errors import UserError
+from spf_bench.files.remembered import sha256_of
 from spf_bench.files.store import digest
-from spf_bench.paper import TRAINSET, Settings
+from spf_bench.paper import ON_REQUEST, TRAINSET, Settings
 from spf_bench.portraits import Portraits
 from spf_bench.suite import Preset, Sampling, Suite, TrainSample
 from spf_bench.weights.base import base_path
+from spf_bench.weights.places import cache_home
 
 PORTRAITS = 230_000  # as many as the paper has before filtering; a smaller folder is used whole
 
@@ -82,14 +84,31 @@ class PaperSuite(Suite):
         return Portraits.open(self._folder, self.image_size).drawn(seed, n)
 
     def trainset_facts(self, seed: int, n: int) -> dict[str, Any]:
-        texts = Portraits.open(self._folder, self.image_size).rows
-        rows = [(row.id, row.base, row.target, row.category) for row in texts]
-        return {"portraits": digest(rows, length=64), "seed": seed, "n": n}
+        return {"portraits": self._portraits_sha256, "seed": seed, "n": n}
 
     def metrics(self, device: str) -> list[Any]:
         from spf_bench.metrics import for_suite
 
         return list(for_suite(self.name, device))
+
+    def lacking(self, scores: Sequence[str]) -> list[str]:
+        from spf_bench.metrics.base import Group
+        from spf_bench.metrics.catalogue import catalogue
+        from spf_bench.metrics.plugins import columns
+
+        # Told from the classes alone: to load the judges takes minutes.
+        unasked = ON_REQUEST.keys() - set(self.settings.extra)
+        kinds = [kind for kind in catalogue() if kind.group is not Group.world and kind.key not in unasked]
+        measured = {column for kind in kinds for column in columns(kind)}
+        return [name for name in scores if name not in measured]
+
+    @cached_property
+    def _portraits_sha256(self) -> str:
+        """One digest of all texts and images, the same for all methods of a command."""
+        rows = Portraits.open(self._folder, self.image_size).rows
+        images = sha256_of(self._folder, [row.id for row in rows], cache_home() / "spf-bench" / "portraits")
+        texts = [(row.id, row.base, row.target, row.category) for row in rows]
+        return digest([(*text, image) for text, image in zip(texts, images, strict=True)], length=64)
 
     @property
     def _folder(self) -> Path:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from baselines.adapted import CODE, Adapted
 from baselines.lora.settings import LoRASettings
 from spf_bench.method import TrainJob
-from spf_bench.suite import Preset
+from spf_bench.suite import Preset, Suite
 
 if TYPE_CHECKING:
     from spf_train.config import StageConfig
@@ -30,6 +30,13 @@ class LoRA(Adapted):
         config = super().config(preset)
         return {key: value for key, value in config.items() if config["rank"] is None or key not in CHOICE}
 
+    def preflight(self, suite: Suite, preset: Preset) -> None:
+        """Refuse to choose a rank where the suite cannot compare them."""
+        from baselines.lora.ranks import check
+
+        if self.settings(preset)[1].rank is None:
+            check(suite)
+
     def train(self, job: TrainJob) -> Path:
         """Return the folder of the trained UNet, at the chosen rank where none is given."""
         _, own = self.settings(job.preset)
@@ -48,7 +55,7 @@ class LoRA(Adapted):
         def build(folder: Path) -> dict[str, Any]:
             return choose(job, {rank: self.at(rank) for rank in own.ranks}, own.choose_seed, own.choose_on)
 
-        key = {**self.config(job.preset), "validation": validation_of(job).sha256}
+        key = {**self.config(job.preset), "validation": validation_of(job.suite).sha256}
         job.artifacts.get("lora-rank", key, build)
         return int(job.artifacts.used["lora-rank"]["rank"])
 

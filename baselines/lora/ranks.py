@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from baselines.search import RATED_BY, SCORE, score_of
 from spf_bench.errors import UserError
 from spf_bench.method import Method, TrainJob
+from spf_bench.suite import Suite
 
 if TYPE_CHECKING:
     from spf_bench.record import RunRecord
     from spf_bench.testset import TestSet
-
-RATED_BY = ("hit_rate", "kept")
 
 
 def choose(job: TrainJob, candidates: dict[int, Method], seed: int, limit: int | None) -> dict[str, Any]:
@@ -26,9 +26,8 @@ def choose(job: TrainJob, candidates: dict[int, Method], seed: int, limit: int |
         UserError: The suite has no validation triples, or no metrics that tell response from preservation.
     """
     from baselines.original import Original
-    from baselines.search import SCORE, score_of
 
-    testset = validation_of(job)
+    testset = validation_of(job.suite)
     floor = _means(_run(job, testset, Original(), seed, limit))
     curve = []
     for rank, method in sorted(candidates.items()):
@@ -46,15 +45,29 @@ def best(curve: Sequence[dict[str, Any]]) -> int:
     return int(min(curve, key=lambda point: (-point["score"], point["rank"]))["rank"])
 
 
-def validation_of(job: TrainJob) -> TestSet:
-    """Return the validation triples of a job's suite, never its test set."""
+def check(suite: Suite) -> None:
+    """See to it that ranks can be compared in a suite.
+
+    Raises:
+        UserError: It has no validation triples, or no metrics that tell response from preservation.
+    """
+    if suite.validation is None:
+        raise _no_choice(f"the suite {suite.name!r} has no validation triples")
+    if missing := suite.lacking(RATED_BY):
+        raise _no_choice(f"the suite {suite.name!r} does not measure {' and '.join(missing)}")
+
+
+def validation_of(suite: Suite) -> TestSet:
+    """Return a suite's validation triples, never its test set; raises UserError where it has none."""
     from spf_bench.testset import load
 
-    name = job.suite.validation
-    if name is None:
-        why = f"the suite {job.suite.name!r} has no validation triples"
-        raise UserError("the best rank cannot be chosen", why, "--set rank=16, or another rank from 4 to 128")
-    return load(name)
+    if suite.validation is None:
+        raise _no_choice(f"the suite {suite.name!r} has no validation triples")
+    return load(suite.validation)
+
+
+def _no_choice(why: str) -> UserError:
+    return UserError("the best rank cannot be chosen", why, "--set rank=16, or another rank from 4 to 128")
 
 
 def _run(job: TrainJob, testset: TestSet, method: Method, seed: int, limit: int | None) -> RunRecord:
@@ -72,6 +85,5 @@ def _means(record: RunRecord) -> dict[str, Any]:
 
     scores = record.scores[ALL]
     if missing := [name for name in RATED_BY if name not in scores or scores[name].mean is None]:
-        why = f"this suite does not measure {' and '.join(missing)}"
-        raise UserError("the best rank cannot be chosen", why, "--set rank=16, or another rank from 4 to 128")
+        raise _no_choice(f"nothing of {' and '.join(missing)} could be measured")
     return {name: {"mean": scores[name].mean} for name in RATED_BY}

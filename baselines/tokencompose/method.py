@@ -9,7 +9,7 @@ from baselines.tokencompose.settings import TokenComposeSettings
 from spf_bench.errors import UserError
 from spf_bench.files.store import folder_sha256
 from spf_bench.method import TrainJob
-from spf_bench.suite import Preset
+from spf_bench.suite import Preset, Suite
 
 if TYPE_CHECKING:
     from baselines.tokencompose.providers import MaskProvider
@@ -44,6 +44,13 @@ class TokenCompose(Adapted):
         """Return the settings, and what the folder of masks holds."""
         config = super().config(preset)
         return config if config["masks"] is None else {**config, "masks_sha256": content(config["masks"])}
+
+    def preflight(self, suite: Suite, preset: Preset) -> None:
+        """Refuse to train without masks, unless a class of its own says where they come from."""
+        from baselines.tokencompose.providers import check
+
+        if type(self).masks is TokenCompose.masks:
+            check(suite, self.settings(preset)[1].masks)
 
     def train(self, job: TrainJob) -> Path:
         """Return the folder of the trained UNet; masks are prepared first, where they are not there yet."""

@@ -14,7 +14,7 @@ from PIL import Image
 from baselines.tokencompose.regions import Mask, crop_mask, read_mask
 from spf_bench.errors import UserError
 from spf_bench.method import TrainJob
-from spf_bench.suite import TrainSample
+from spf_bench.suite import Suite, TrainSample
 
 INDEX, LABELS = "metadata.jsonl", "labels.json"
 FACE_WORDS = ("smiling", "frowning", "serious", "sad", "surprised", "laughing", "young", "old", "middle-aged")
@@ -36,21 +36,28 @@ def provider_for(job: TrainJob, masks: str | None, face_words: bool) -> MaskProv
     """Return where a job's masks come from: a folder, or the suite itself, which knows what it drew.
 
     Raises:
-        UserError: The suite knows no masks and no folder is given, or the folder holds none.
+        UserError: As `check` does.
     """
-    if masks is None and job.suite.name == "world":
+    check(job.suite, masks)
+    if masks is None:
         from baselines.tokencompose.world import WorldMasks
 
         return WorldMasks(job.seed, job.preset.samples, face_words)
-    fix = "--set masks=FOLDER, of PNGs by a segmenter or a face parser; see docs/baselines.md"
-    if masks is None:
-        raise UserError(f"TokenCompose has no masks for {job.suite.name}", "it grounds nouns in regions", fix)
     folder = Path(masks)
-    if (folder / INDEX).is_file():
-        return MaskFolder(folder)
-    if any(folder.glob("*.png")):
-        return FaceParser(folder, face_words)
-    raise UserError(f"{folder} holds no masks", f"neither {INDEX} nor label maps", fix)
+    return MaskFolder(folder) if (folder / INDEX).is_file() else FaceParser(folder, face_words)
+
+
+def check(suite: Suite, masks: str | None) -> None:
+    """See to it that there are masks.
+
+    Raises:
+        UserError: The suite knows none and no folder is given, or the folder holds none.
+    """
+    fix = "--set masks=FOLDER, of PNGs by a segmenter or a face parser; see docs/baselines.md"
+    if masks is None and suite.name != "world":
+        raise UserError(f"TokenCompose has no masks for {suite.name}", "it grounds nouns in regions", fix)
+    if masks is not None and not (Path(masks) / INDEX).is_file() and not any(Path(masks).glob("*.png")):
+        raise UserError(f"{masks} holds no masks", f"neither {INDEX} nor label maps", fix)
 
 
 def spoken(caption: str, nouns: Iterable[str]) -> list[str]:

@@ -43,8 +43,16 @@ class TrainJob:
 
     @cached_property
     def samples(self) -> Sequence[TrainSample]:
-        """The customisation samples; drawn when first asked for, so a finished stage costs nothing."""
-        return self.suite.trainset(self.seed, self.preset.samples)
+        """The customisation samples that can be trained with.
+
+        They are drawn when first asked for, so a finished stage costs nothing.
+
+        Raises:
+            UserError: Too many of them have texts that the text encoder does not read to their end.
+        """
+        from spf_bench.method.usable import usable
+
+        return usable(self.suite.trainset(self.seed, self.preset.samples), self.pipeline, self.progress.note)
 
 
 class Method:
@@ -94,6 +102,13 @@ class Method:
     def config(self, preset: Preset) -> dict[str, Any]:
         """Return every setting that affects the images, as plain JSON types."""
         return {}
+
+    def preflight(self, suite: Suite, preset: Preset) -> None:
+        """Refuse a training that cannot end well, before anything runs; asked once ``config`` has found no mistake.
+
+        Raises:
+            UserError: Saying what the suite lacks for it, and what to set instead.
+        """
 
     def train(self, job: TrainJob) -> Path:
         """Return the folder of a checkpoint, training it unless it is there already.

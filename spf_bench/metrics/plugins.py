@@ -129,7 +129,7 @@ def _fits(metric: AnyMetric, others: Sequence[AnyMetric]) -> None:
             raise UserError("its network has the name of another", encoder.name, "choose another name")
 
 
-def columns(metric: AnyMetric | type[AnyMetric]) -> Iterator[str]:
+def columns(metric: Facts | type[Facts]) -> Iterator[str]:
     """Yield the columns that a metric writes, its headline first."""
     yield metric.key
     yield from getattr(metric, "secondary", ())

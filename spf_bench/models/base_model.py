@@ -67,7 +67,7 @@ def _load_file(path: Path, layout: Path) -> Any:
         raise UserError(f"cannot load the base model {path}", "it is no .safetensors file", OTHER)
     said = {} if is_pickle(path) else _said(path)
     pipe = StableDiffusionPipeline.from_single_file(
-        str(path), config=str(layout), local_files_only=True, tokenizer=_tokenizer(layout), **UNGUARDED
+        str(path), config=str(layout), local_files_only=True, tokenizer=tokenizer_of(layout), **UNGUARDED
     )
     pipe.scheduler = type(pipe.scheduler).from_config(pipe.scheduler.config, **said)
     return pipe
@@ -85,7 +85,7 @@ def _said(path: Path) -> dict[str, Any]:
     return settings
 
 
-def _tokenizer(layout: Path) -> Any:
+def tokenizer_of(layout: Path) -> Any:
     """Return the layout's tokenizer, or CLIP's, whose text encoder Stable Diffusion 1.x has."""
     from spf_bench.weights import path
 

@@ -27,15 +27,17 @@ def check(run: Run) -> None:
 
 
 def check_settings(runs: Sequence[Run]) -> None:
-    """Refuse runs of which one has wrong settings, before the first of them takes its time.
+    """Refuse runs of which one has wrong settings or cannot be trained, before the first of them takes its time.
 
     Raises:
-        UserError: Naming every method whose settings are wrong, and why.
+        UserError: Naming every method whose settings are wrong, or lack something in this suite, and why.
     """
     errors = dict[str, UserError]()
     for run in runs:
         try:
             run.method.config(run.preset)
+            if run.trains:
+                run.method.preflight(run.suite, run.preset)
         except UserError as error:
             errors[run.method.name] = error
     if len(errors) == 1:
@@ -47,13 +49,7 @@ def check_settings(runs: Sequence[Run]) -> None:
 
 def too_long(pipeline: Path, texts: Sequence[str]) -> Iterator[Problem]:
     """Yield every distinct text with more tokens, start and end included, than the pipeline's text encoder reads."""
-    from transformers import CLIPTokenizer
+    from spf_bench.models.text_length import overlong, shown
 
-    if not (pipeline / "tokenizer").is_dir():
-        return  # a model of one file: its texts are counted as they are encoded
-    tokenizer = CLIPTokenizer.from_pretrained(pipeline / "tokenizer")
-    distinct, room = list(dict.fromkeys(texts)), tokenizer.model_max_length
-    for text, ids in zip(distinct, tokenizer(distinct, verbose=False).input_ids, strict=True):
-        if len(ids) > room:
-            shown = text if len(text) <= 60 else f"{text[:57]}..."
-            yield Problem(repr(shown), f"{len(ids)} tokens, it reads {room}", "")
+    for text, why in overlong(pipeline, texts).items():
+        yield Problem(shown(text), why, "")

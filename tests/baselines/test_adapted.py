@@ -18,24 +18,30 @@ from baselines.adalora.method import AdaLoRA
 from baselines.adapted import Adapted
 from baselines.adapted_stage import AdaptedStage
 from baselines.lora.method import LoRA
+from baselines.naive import Naive
 from baselines.oft import OFT
+from baselines.samples import as_sample
 from baselines.svdiff.method import SVDiff
 from baselines.tokencompose.method import TokenCompose, content
 from spf_bench.errors import UserError
 from spf_bench.files.artifacts import Artifacts
 from spf_bench.files.store import digest
-from spf_bench.method import TrainJob, get_method
+from spf_bench.method import Method, TrainJob, get_method
 from spf_bench.models.backbone import Backbone
+from spf_bench.picture import Picture
+from spf_bench.portraits import Portraits
 from spf_bench.progress import Silent
 from spf_bench.run.execute import train
 from spf_bench.run.plan import Run
+from spf_bench.run.preflight import check_settings
 from spf_train.assembly import Inputs
 from spf_train.checkpoint import RunFolder
 from spf_train.config import StageConfig
-from spf_train.data import Prepared, Sample
+from spf_train.data import Prepared
+from spf_train.encoders import LatentEncoder
 from spf_train.loop import fit
 from spf_train.stages import NaiveStage
-from tests.bench.conftest import backbone, frozen, installed, make_triples, planned, suite  # noqa: F401
+from tests.bench.conftest import BASE, backbone, frozen, installed, make_triples, planned, suite  # noqa: F401
 
 TRIPLES = make_triples(3)
 ADDING = [LoRA, AdaLoRA, OFT, SVDiff]
@@ -86,10 +92,30 @@ def staged(run: Run) -> tuple[NaiveStage, Prepared, StageConfig]:
     assert isinstance(method, Adapted)
     how, own = method.settings(run.preset)
     how = replace(how, steps=STEPS, checkpoint_every=2)
-    inputs = Inputs(job.pipeline, [Sample(s.image, s.base, s.target) for s in job.samples], "cpu")
+    inputs = Inputs(job.pipeline, [as_sample(s) for s in job.samples], "cpu")
     pipe = inputs.pipeline(how)
     stage = method.stage(job, pipe, how, own)
     return stage, inputs.encoded(pipe, pipe.unet), how
+
+
+@pytest.fixture
+def in_files(plan: Callable[..., Run], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Run]:
+    """Plans a run of a method on portraits in a folder, whose images nobody but the trainer may open."""
+    folder, rng = tmp_path / "portraits", np.random.default_rng(0)
+    folder.mkdir()
+    rows = []
+    for i, target in enumerate(["wearing sunglasses", "with a beard"] * 2):
+        Image.fromarray(rng.integers(0, 256, (64, 80, 3), dtype=np.uint8)).save(folder / f"{i}.png")
+        rows.append({"file_name": f"{i}.png", "base": BASE, "target": target, "category": "accessories"})
+    (folder / "metadata.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    monkeypatch.setattr(Picture, "read", lambda self: pytest.fail("decoded before it is encoded"))
+
+    def make(method: Method) -> Run:
+        run = replace(plan(OFT), method=method)
+        object.__setattr__(run.suite, "trainset", lambda seed, n: Portraits.open(folder, 64).drawn(seed, n))
+        return run
+
+    return make
 
 
 def predict(unet: Any, seed: int = 0) -> torch.Tensor:
@@ -166,6 +192,8 @@ def test_every_wrong_setting_is_named(plan: Callable[..., Run], kind: type[Adapt
     with pytest.raises(UserError) as caught:
         method.config(plan(kind).preset)
     assert "lr_factor" in str(caught.value) and "rnak" in str(caught.value) and "batch" not in str(caught.value)
+    with pytest.raises(UserError, match=r"log\.validate_every  unknown setting"):  # nobody would look at it
+        kind().with_changes(["log.validate_every=5"]).config(plan(kind).preset)
     with pytest.raises(UserError, match="trains stage 1"):
         kind().with_changes(["stage1.trainable=lora"]).config(plan(kind).preset)
     with pytest.raises(UserError, match=r"stage1\.bacth"):
@@ -217,6 +245,21 @@ def test_without_masks_it_says_where_they_could_come_from(plan: Callable[..., Ru
         plan(TokenCompose, "masks=/nowhere").method.config(plan(TokenCompose).preset)
 
 
+def test_masks_are_missed_before_anything_runs(plan: Callable[..., Run], tmp_path: Path) -> None:
+    class Grounded(TokenCompose):
+        def masks(self, job: TrainJob, own: Any) -> Any:
+            return super().masks(job, own)
+
+    (tmp_path / "empty").mkdir()
+    for word, complaint in (("masks=null", "no masks for mini"), (f"masks={tmp_path}/empty", "holds no masks")):
+        run = plan(TokenCompose, word)
+        with pytest.raises(UserError, match=complaint) as caught:
+            check_settings([run])
+        assert "--set masks=FOLDER" in caught.value.fix
+        check_settings([replace(run, method=Grounded().with_changes([word]))])  # it may have masks of its own
+    check_settings([plan(TokenCompose)])
+
+
 def test_masks_of_other_images_ground_nothing(plan: Callable[..., Run], masks: Path) -> None:
     content.cache_clear()
     (masks / "metadata.jsonl").write_text(json.dumps({"id": "elsewhere", "attn_list": [["hair", "hair.png"]]}))
@@ -232,3 +275,65 @@ def test_a_method_without_its_stage_is_refused_before_anything_trains(tmp_path: 
     )
     with pytest.raises(UserError, match=r"it has no stage\(\)"):
         get_method(f"{file}:Half")
+
+
+def test_images_in_files_are_encoded_once_for_all_stages_and_methods(
+    in_files: Callable[..., Run], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[int] = []
+    compute = LatentEncoder.compute
+    monkeypatch.setattr(LatentEncoder, "compute", lambda self, items: made.append(len(items)) or compute(self, items))
+    used = {}
+    for method in (get_method("spf"), OFT(), OFT().with_changes(["lr_factor=2"])):
+        used |= trained(in_files(method))[1]
+    assert {"stage1", "stage2", "oft"} <= used.keys() and sum(made) == 4
+    assert list((in_files(OFT()).cache.parent / "encodings").glob("latents-*/*.safetensors"))
+
+
+@pytest.mark.parametrize("kind", [Naive, OFT, AdaLoRA, TokenCompose])
+def test_texts_that_are_too_long_are_left_out_for_all_methods_alike(
+    plan: Callable[..., Run], monkeypatch: pytest.MonkeyPatch, kind: type[Method]
+) -> None:
+    run = plan(kind) if issubclass(kind, Adapted) else replace(plan(OFT), method=kind())
+    samples = list(run.suite.trainset(0, 4))
+    samples[0] = replace(samples[0], base="red " * 60)
+    object.__setattr__(run.suite, "trainset", lambda seed, n: samples)
+    with pytest.raises(UserError, match="1 of 4 training texts are longer") as caught:
+        trained(run)
+    assert [problem.subject for problem in caught.value.problems] == ["s0"] and "1% may" in caught.value.why
+    monkeypatch.setattr("spf_bench.method.usable.SKIPPED", 0.25)
+    job = job_of(run)
+    said: list[str] = []
+    monkeypatch.setattr(Silent, "note", lambda self, text: said.append(text))
+    run.method.train(job)
+    assert [sample.id for sample in job.samples] == ["s1", "s2", "s3"]
+    assert len(said) == 1 and said[0].endswith("left out: s0")
+    (told,) = [used for used in job.artifacts.used.values() if "steps" in used]
+    assert told["steps"] == 3
+
+
+def test_steps_are_counted_over_what_is_trained_on(plan: Callable[..., Run], monkeypatch: pytest.MonkeyPatch) -> None:
+    run = plan(OFT, "stage1.steps=null", "stage1.epochs=1", "stage1.batch=1")
+    samples = list(run.suite.trainset(0, 4))
+    samples[3] = replace(samples[3], target="red " * 60)
+    object.__setattr__(run.suite, "trainset", lambda seed, n: samples)
+    monkeypatch.setattr("spf_bench.method.usable.SKIPPED", 0.25)
+    told = trained(run)[1]["oft"]
+    assert told["steps"] == told["samples_seen"] == 3
+
+
+@pytest.mark.parametrize("name", ["naive", "oft"])
+def test_a_broken_image_stops_every_method(in_files: Callable[..., Run], name: str) -> None:
+    run = in_files(OFT() if name == "oft" else get_method(name))
+    file = run.suite.trainset(0, 1)[0].file
+    assert file is not None
+    file.write_bytes(b"no image")
+    with pytest.raises(UserError, match="1 of 4 samples cannot be trained with; none may be left out") as caught:
+        trained(run)
+    assert caught.value.problems[0].subject == file.name
+
+
+def test_images_in_memory_are_kept_nowhere(plan: Callable[..., Run]) -> None:
+    run = plan(OFT)
+    trained(run)
+    assert not list(run.cache.parent.rglob("encodings"))

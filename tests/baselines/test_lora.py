@@ -23,6 +23,7 @@ from spf_bench.progress import Silent
 from spf_bench.record import RunRecord
 from spf_bench.run.execute import train
 from spf_bench.run.plan import Run
+from spf_bench.suite import get_suite
 from tests.bench.conftest import MiniSuite, frozen, installed, make_triples, planned, suite  # noqa: F401
 from tests.tiny import tiny_unet
 
@@ -149,3 +150,19 @@ def test_the_choice_is_no_part_of_a_given_rank(planned: Callable[..., Run]) -> N
     config = LoRA().with_changes(["rank=8", "choose_on=5"]).config(preset)
     assert config["rank"] == 8 and not {"ranks", "choose_on", "choose_seed"} & config.keys()
     assert "ranks" in LoRA().config(preset)
+
+
+def test_ranks_are_not_compared_where_the_score_is_not_measured(
+    planned: Callable[..., Run],  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    run = planned("prompt_only")
+    for suite_ in (run.suite, get_suite("paper")):
+        with pytest.raises(UserError, match="best rank cannot be chosen") as caught:
+            LoRA().preflight(suite_, run.preset)
+        assert "--set rank=16" in caught.value.fix
+        LoRA().with_changes(["rank=16"]).preflight(suite_, run.preset)
+    assert "hit_rate and kept" in caught.value.why
+    monkeypatch.setattr(MiniSuite, "validation", "mini-val")
+    monkeypatch.setattr(MiniSuite, "lacking", lambda self, scores: [])
+    LoRA().preflight(run.suite, run.preset)

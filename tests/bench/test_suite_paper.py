@@ -1,6 +1,7 @@
 """The paper suite: what the user decides, the portraits to train on, and errors that say all at once."""
 
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from PIL import Image
 
 from spf_bench import paper, weights
 from spf_bench.errors import UserError
+from spf_bench.files import remembered
 from spf_bench.paper import Settings
 from spf_bench.portraits import Portraits
 from spf_bench.suite import get_suite
@@ -64,6 +66,13 @@ def test_the_suite_fits_the_rest():
     assert set(suite.judge_names) == set(Settings().checkpoints)
 
 
+def test_what_it_does_not_measure_is_known_without_a_network(monkeypatch):
+    asked = ("hit_rate", "clip_t", "kept", "fid", "hps_v20")
+    assert get_suite("paper").lacking(asked) == ["hit_rate", "kept", "hps_v20"]
+    monkeypatch.setenv("SPF_BENCH_METRICS", "hps_v20")
+    assert get_suite("paper").lacking(asked) == ["hit_rate", "kept"]
+
+
 def test_nothing_runs_without_weights_and_packages():
     with pytest.raises(UserError) as caught:
         _ = get_suite("paper").digests
@@ -109,12 +118,50 @@ def test_facts_of_the_portraits_follow_their_texts(folder, monkeypatch):
     assert get_suite("paper").trainset_facts(0, 3) != before
 
 
+def test_facts_of_the_portraits_follow_their_images(folder, monkeypatch):
+    monkeypatch.setenv("SPF_BENCH_TRAINSET", str(folder))
+    before = get_suite("paper").trainset_facts(0, 3)
+    os.utime(folder / "3.png", ns=(1, 1))
+    assert get_suite("paper").trainset_facts(0, 3) == before  # copied, not changed
+    Image.new("RGB", (40, 64), (1, 2, 3)).save(folder / "3.png")
+    assert get_suite("paper").trainset_facts(0, 3) != before
+
+
+def test_portraits_that_did_not_change_are_read_once(folder, monkeypatch):
+    monkeypatch.setenv("SPF_BENCH_TRAINSET", str(folder))
+    read, hashed = [], remembered.file_sha256
+    monkeypatch.setattr(remembered, "file_sha256", lambda path: read.append(path.name) or hashed(path))
+    before = get_suite("paper").trainset_facts(0, 3)
+    assert sorted(read) == [f"{i}.png" for i in range(5)]
+    os.utime(folder / "3.png", ns=(1, 1))
+    assert get_suite("paper").trainset_facts(0, 3) == before and read[5:] == ["3.png"]
+    (memory,) = (folder / "XDG_CACHE_HOME" / "spf-bench" / "portraits").glob("*.json")
+    memory.write_text("torn")
+    assert get_suite("paper").trainset_facts(0, 3) == before and len(read) == 11
+
+
+def test_what_was_hashed_before_an_error_is_not_hashed_again(folder, tmp_path, monkeypatch):
+    names, hashed = [f"{i}.png" for i in range(5)], remembered.file_sha256
+
+    def read(path):
+        if path.name == "4.png":
+            raise OSError("a bad sector")
+        return hashed(path)
+
+    monkeypatch.setattr(remembered, "file_sha256", read)
+    with pytest.raises(UserError, match=r"cannot read .*4\.png"):
+        remembered.sha256_of(folder, names, tmp_path / "memory")
+    monkeypatch.setattr(remembered, "file_sha256", lambda path: pytest.fail("read again"))
+    assert len(set(remembered.sha256_of(folder, names[:4], tmp_path / "memory"))) == 4
+
+
 def test_a_slice_of_portraits_opens_nothing(folder):
     portraits = Portraits.open(folder, 32)
     (folder / "4.png").write_text("no image")
     assert len(portraits[1:]) == 4
+    assert portraits[4].file == folder / "4.png"
     with pytest.raises(UserError, match=r"cannot read .*4\.png"):
-        _ = portraits[4]
+        _ = portraits[4].image
 
 
 def test_lines_that_cannot_be_used_are_named_together(folder):

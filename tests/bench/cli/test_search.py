@@ -87,6 +87,15 @@ def test_searches_that_cannot_be(searched: Callable[..., tuple[Any, Path]], text
     assert not path.exists()
 
 
+def test_a_suite_that_does_not_measure_the_score_is_refused_before_anything_is_trained(
+    searched: Callable[..., tuple[Any, Path]], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(MiniSuite, "metrics", lambda self, device: [Stub("hit_rate")])
+    done, path = searched("space: {spf.norm: [mse]}\n")
+    assert done.exit_code == 2 and "compared by kept" in done.stderr and "Traceback" not in done.output
+    assert not path.exists() and not (tmp_path / "runs").exists()
+
+
 def test_another_search_of_the_same_name_is_refused(searched: Callable[..., tuple[Any, Path]]) -> None:
     text = "sampler: grid\nspace: {spf.align_t_max: [1]}\nfixed: {spf.norm: l1}\n"
     assert searched(text)[0].exit_code == 0  # its one trial is refused, for there is no such norm

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from baselines.naive import Naive
 from spf_bench.errors import UserError
 from spf_bench.files.store import read_json, write_json
 from spf_bench.models.backbone import Backbone
@@ -13,7 +14,9 @@ from spf_bench.models.checkpoint import refuse_foreign
 from spf_bench.progress import Silent
 from spf_bench.run import preflight
 from spf_bench.run.execute import execute
+from spf_bench.run.given import Given
 from spf_bench.run.plan import Run
+from spf_bench.suite import Preset, Suite
 
 
 def lengthened(run: Run, rows: range) -> Run:
@@ -70,6 +73,10 @@ def test_a_unet_of_another_base_model_is_refused_with_all_that_differs(backbone:
         (("--method", "lora", "--set", "rank=1.5"), "rank"),
         (("--method", "adalora", "--set", "init_r=8"), "it must be above target_r = 8"),
         (("--method", "lora", "--set", "rank=2", "--set", "targets=[to_queue]"), "did you mean 'to_q'"),
+        (("--method", "naive", "--method", "lora"), "the best rank cannot be chosen"),
+        (("--method", "naive", "--method", "tokencompose"), "no masks for mini"),
+        (("--method", "lora", "--method", "tokencompose"), "2 of 3 methods cannot run as asked"),
+        (("--method", "lora", "--method", "tokencompose", "--set", "masks=there"), "2 of 3 methods"),
         (("--method", "nayve"), "did you mean 'naive'"),
         (("--method", "nowhere.py:Mine"), "no such file"),
     ],
@@ -78,7 +85,20 @@ def test_a_users_mistake_is_told_before_anything_is_trained(
     cli: Callable, installed: dict[str, str], tmp_path: Path, words: tuple[str, ...], complaint: str
 ) -> None:
     installed |= {"lora": "baselines.lora.method:LoRA", "adalora": "baselines.adalora.method:AdaLoRA"}
+    installed |= {"tokencompose": "baselines.tokencompose.method:TokenCompose"}
     runs = tmp_path / "runs"
     done = cli("run", *words, "--suite", "mini", "--runs", runs, "--device", "cpu")
     assert done.exit_code == 2 and complaint in done.stderr and "Traceback" not in done.output
     assert not list(runs.rglob("unet")) and not list(runs.rglob("checkpoint.pt"))
+
+
+def test_a_method_is_asked_whether_it_can_train_here(planned: Callable[..., Run]) -> None:
+    class Picky(Naive):
+        def preflight(self, suite: Suite, preset: Preset) -> None:
+            raise UserError(f"nothing to train on in {suite.name} with {preset.samples}", "", "another suite")
+
+    run = replace(planned("naive"), method=Picky())
+    with pytest.raises(UserError, match="nothing to train on in mini with 4"):
+        preflight.check_settings([run])
+    given = Given(Path("mine"), Path("mine"), "0" * 64, {})
+    preflight.check_settings([planned("naive"), replace(run, given=given)])  # nothing is trained
