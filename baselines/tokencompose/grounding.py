@@ -71,20 +71,24 @@ def ground(
         ("no_tokens"); samples without any; and by resolution, which share of the grounded masks touches no cell there.
     """
     counts: Counter[str] = Counter()
-    found: list[list[Noun]] = []
+    sides, found = sorted(resolutions), list[list[list[int]]]()
+    packed: dict[int, list[NDArray[np.uint8]]] = {side: [] for side in sides}
     for number, sample in enumerate(samples, start=1):
-        found.append(list(_usable(sample, provider(sample, size), tokenizer, counts)))
+        nouns = _usable(sample, provider(sample, size), tokenizer, counts)
+        found.append([positions for positions, _mask in nouns])
+        for side in sides:  # shrunk at once: the masks of a large training set would fill any memory
+            packed[side].append(_regions(nouns, side, antialias))
         on_sample(number)
     most = max(1, *map(len, found), 0)
     tokens = np.zeros((len(found), most, tokenizer.model_max_length), dtype=np.bool_)
-    for row, nouns in enumerate(found):
-        for column, (positions, _mask) in enumerate(nouns):
+    for row, places in enumerate(found):
+        for column, positions in enumerate(places):
             tokens[row, column, positions] = True
-    regions = {side: _regions(found, most, side, antialias) for side in sorted(resolutions)}
-    missed = {str(side): _share_of_empty(tokens, region) for side, region in regions.items()}
+    bits = {side: _joined(packed.pop(side), most, side) for side in sides}
+    missed = {str(side): _share_of_empty(tokens, regions) for side, regions in bits.items()}
     kinds = {kind: counts[kind] for kind in ("grounded", "no_mask", "empty", "no_tokens")}
-    facts = {**kinds, "samples_without": sum(not nouns for nouns in found), "empty_at": missed}
-    return Grounding(tokens, {side: pack(region) for side, region in regions.items()}), facts
+    facts = {**kinds, "samples_without": sum(not places for places in found), "empty_at": missed}
+    return Grounding(tokens, bits), facts
 
 
 def _usable(sample: TrainSample, masks: Any, tokenizer: Any, counts: Counter[str]) -> Sequence[Noun]:
@@ -103,15 +107,22 @@ def _usable(sample: TrainSample, masks: Any, tokenizer: Any, counts: Counter[str
     return usable
 
 
-def _regions(found: Sequence[Sequence[Noun]], most: int, side: int, antialias: bool) -> Tensor:
-    regions = torch.zeros(len(found), most, side, side, dtype=torch.bool)
-    for row, nouns in enumerate(found):
-        if nouns:
-            masks = torch.from_numpy(np.stack([mask for _positions, mask in nouns]))
-            regions[row, : len(nouns)] = shrink(masks, side, antialias)
-    return regions
+def _regions(nouns: Sequence[Noun], side: int, antialias: bool) -> NDArray[np.uint8]:
+    """One sample's packed regions [n, ...]."""
+    masks = [mask for _positions, mask in nouns]
+    if not masks:
+        return pack(torch.zeros(0, side, side, dtype=torch.bool))
+    return pack(shrink(torch.from_numpy(np.stack(masks)), side, antialias))
 
 
-def _share_of_empty(tokens: NDArray[np.bool_], regions: Tensor) -> float:
-    real = torch.from_numpy(tokens).any(dim=2)
-    return round(float((~regions.flatten(2).any(dim=2))[real].float().mean()), 4) if real.any() else 0.0
+def _joined(parts: Sequence[NDArray[np.uint8]], most: int, side: int) -> NDArray[np.uint8]:
+    """All samples' packed regions [N, most, ...]; those of no noun are empty."""
+    joined = np.zeros((len(parts), most, (side * side + 7) // 8), dtype=np.uint8)
+    for row, part in enumerate(parts):
+        joined[row, : len(part)] = part
+    return joined
+
+
+def _share_of_empty(tokens: NDArray[np.bool_], bits: NDArray[np.uint8]) -> float:
+    real = tokens.any(axis=2)
+    return round(float((~np.asarray(bits.any(axis=2)))[real].mean()), 4) if real.any() else 0.0

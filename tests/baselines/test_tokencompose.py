@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -158,6 +159,22 @@ def test_what_could_not_be_grounded_is_counted(tmp_path: Path) -> None:
     found.save(tmp_path)
     again, more = Grounding.load(tmp_path).at(torch.tensor([2, 1]))
     assert torch.equal(again, tokens) and all(torch.equal(more[side], regions[side]) for side in regions)
+
+
+def test_no_more_than_one_samples_masks_are_held() -> None:
+    class Watched(Halves):
+        alive: list[weakref.ref[Mask]] = []  # noqa: RUF012
+
+        def __call__(self, sample: TrainSample, size: int) -> dict[str, Mask | None]:
+            assert sum(one() is not None for one in self.alive) <= 3
+            found = super().__call__(sample, size)
+            self.alive += [weakref.ref(mask) for mask in found.values() if mask is not None][:3]
+            return found
+
+    ground([sample(str(i)) for i in range(4)], Watched(), tiny_tokenizer(), 64, {8, 16})
+    assert len(Watched.alive) == 12
+    nothing, facts = ground([], Watched(), tiny_tokenizer(), 64, {8})
+    assert facts["grounded"] == 0 and nothing.bits[8].shape == (0, 1, 8)
 
 
 def test_masks_that_vanish_at_a_resolution_are_told() -> None:
