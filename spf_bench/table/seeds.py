@@ -57,7 +57,8 @@ def merge_all(entries: Sequence[Entry]) -> tuple[list[Entry], list[str]]:
         kept = replace(merged.record, method=replace(merged.record.method, changes=method.changes))
         rows.append(replace(merged, record=kept))
         if runs[0].record.seed is not None:
-            told.setdefault(len(runs), []).append(method.title)
+            changed = f" ({', '.join(method.changes)})" if method.changes else ""
+            told.setdefault(len(runs), []).append(method.title + changed)
     means = [f"mean of {n} seed{'s' if n > 1 else ''}: {', '.join(titles)}" for n, titles in sorted(told.items())]
     return rows, [*means, *([NOTE] if any(n > 1 for n in told) else [])]
 
