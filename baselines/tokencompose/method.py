@@ -46,11 +46,15 @@ class TokenCompose(Adapted):
         return config if config["masks"] is None else {**config, "masks_sha256": content(config["masks"])}
 
     def preflight(self, suite: Suite, preset: Preset) -> None:
-        """Refuse to train without masks, unless a class of its own says where they come from."""
+        """Refuse to train without masks, unless a class of its own says where they come from, or on a single file."""
         from baselines.tokencompose.providers import check
 
         if type(self).masks is TokenCompose.masks:
             check(suite, self.settings(preset)[1].masks)
+        if suite.pipeline.is_file():
+            why = "it reads tokenizer and UNet settings from files of their own"
+            fix = "save it as a folder: StableDiffusionPipeline.from_single_file(FILE).save_pretrained(DIR)"
+            raise UserError(f"TokenCompose cannot start from {suite.pipeline}", why, fix)
 
     def train(self, job: TrainJob) -> Path:
         """Return the folder of the trained UNet; masks are prepared first, where they are not there yet."""

@@ -15,11 +15,13 @@ from PIL import Image
 from baselines.tokencompose.attention import AttentionRecorder, resolutions
 from baselines.tokencompose.grounding import Grounding, ground
 from baselines.tokencompose.losses import pixel_loss, token_loss
+from baselines.tokencompose.method import TokenCompose
 from baselines.tokencompose.providers import FaceParser, MaskFolder, spoken
 from baselines.tokencompose.regions import Mask, shrink
 from baselines.tokencompose.stage import GroundedStage
 from baselines.tokencompose.world import WorldMasks
-from spf_bench.suite import TrainSample, WorldSuite
+from spf_bench.errors import UserError
+from spf_bench.suite import TrainSample, WorldSuite, get_suite
 from spf_bench.triple import Category
 from spf_bench.world.portrait import mask
 from spf_train.config import StageConfig, TrainConfig
@@ -219,6 +221,16 @@ def test_every_target_of_the_world_has_a_noun() -> None:
     from spf_bench.world.targets import TARGETS
 
     assert all(spoken(target.phrase, GOVERNED) for target in TARGETS.values())
+
+
+def test_a_single_file_is_refused_before_anything_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    suite, method = get_suite("world"), TokenCompose()
+    method.preflight(suite, suite.preset("default"))
+    file = tmp_path / "model.safetensors"
+    file.touch()
+    monkeypatch.setattr(type(suite), "pipeline", file)
+    with pytest.raises(UserError, match=r"cannot start from .*model\.safetensors"):
+        method.preflight(suite, suite.preset("default"))
 
 
 def test_a_folder_of_masks_is_read_by_its_index(tmp_path: Path) -> None:
