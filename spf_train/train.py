@@ -7,9 +7,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from spf_train.base_model import Source, load_pipeline, load_unet, unet_folder
 from spf_train.config import TrainConfig
-from spf_train.dataset import Dataset, open_dataset
+from spf_train.dataset import open_dataset
 from spf_train.errors import ConfigErrors, Problem
 from spf_train.export import export
 from spf_train.processes import Processes
@@ -51,7 +53,7 @@ def train(
     clip: the CLIP of stage 2: a folder or a Hub id; None where there is no stage 2.
     data: samples, or where `open_dataset` finds them.
     out: gets stage1/ and stage2/ (see `train_stage1`), pipeline/ and pipeline.safetensors (see `export`).
-    cache: folder that keeps encodings; None is out/cache for data on disk, and memory for samples given as such.
+    cache: folder that keeps encodings; None is out/cache for images in files, and memory for images in memory.
     progress: called as progress(what, done, total, terms): after every step, `what` being the stage and `terms` its
         losses, and while samples are encoded, `what` being their encodings and `terms` empty.
     on_checkpoint: called as on_checkpoint(stage, step, folder); see `fit`.
@@ -60,7 +62,7 @@ def train(
     """
     _check(config, clip)
     samples = open_dataset(data) if isinstance(data, str | Path) else data
-    if cache is None and isinstance(samples, Dataset):
+    if cache is None and samples and not isinstance(samples[0].image, np.ndarray):
         cache = Path(out) / "cache"
 
     def encoding(what: str, done: int, total: int) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -153,8 +154,12 @@ def test_steps_that_fp16_skipped_are_no_part_of_the_means(tmp_path: Path, skippe
     assert json.loads(json.dumps(facts.to_dict(), allow_nan=False)) == facts.to_dict()
 
 
-def test_what_a_part_of_a_data_set_encodes_to_is_kept(pipe_dir: Path, data: Path, tmp_path: Path) -> None:
-    train(TrainConfig(replace(STAGE_1, steps=1), None, log=LOG), pipe_dir, None, open_dataset(data)[:4], tmp_path)
+@pytest.mark.parametrize("kind", [lambda part: part, list], ids=["a part of a data set", "samples"])
+def test_what_images_in_files_encode_to_is_kept(
+    pipe_dir: Path, data: Path, tmp_path: Path, kind: Callable[[Any], Any]
+) -> None:
+    samples = kind(open_dataset(data)[:4])
+    train(TrainConfig(replace(STAGE_1, steps=1), None, log=LOG), pipe_dir, None, samples, tmp_path)
     assert list((tmp_path / "cache").glob("latents-*"))
 
 
