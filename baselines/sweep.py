@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from math import inf
 from pathlib import Path
 
 from baselines.ablation import REFERENCES, Results
@@ -31,23 +32,35 @@ class Sweep:
     """By value, from the smallest to the largest."""
 
 
-def plan(experiment: Experiment, names: Sequence[str], values: Sequence[float] = ()) -> list[Sweep]:
+def plan(
+    experiment: Experiment, names: Sequence[str], values: Sequence[float] = (), factors: Sequence[float] = ()
+) -> list[Sweep]:
     """Return what is to be tried; the preset's own weight is always among it.
 
+    Args:
+        experiment: What all runs have in common.
+        names: Weights by the paper's names.
+        values: What each of them is set to.
+        factors: Multiples of the preset's own weight, where no values are given; `FACTORS` if neither is.
+
     Raises:
-        UserError: A name is none of the weights, or a value is negative.
+        UserError: A name is none of the weights, a value is negative or no number, or both kinds are given.
     """
     for name in names:
         if name not in LAMBDAS:
             raise unknown("loss weight", name, LAMBDAS, "spf-bench sweep --help")
-    if wrong := [value for value in values if value < 0]:
-        raise UserError(f"a loss weight of {wrong[0]:g} cannot be", "weights are not negative", "leave it out")
+    if values and factors:
+        raise UserError("--values and --factors both say what to try", "one is enough", "leave one out")
+    if wrong := [value for value in (*values, *factors) if not 0 <= value < inf]:
+        raise UserError(
+            f"a loss weight of {wrong[0]:g} cannot be", "weights are finite and not negative", "leave it out"
+        )
     spf = config_of(experiment.preset, experiment.changes).spf
     sweeps = []
     for name in names:
         setting = LAMBDAS[name]
         own = float(getattr(spf, setting.removeprefix("spf.")))
-        tried = sorted({own, *(values or (factor * own for factor in FACTORS))})
+        tried = sorted({own, *(values or (factor * own for factor in factors or FACTORS))})
         variants = {v: Variant(f"{name}={v:g}", f"λ_{name} = {v:g}", (f"{setting}={v!r}",)) for v in tried}
         sweeps.append(Sweep(name, variants))
     return sweeps

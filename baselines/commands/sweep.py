@@ -25,7 +25,10 @@ from spf_bench.table.formats import Format
 def sweep(
     weights: Annotated[str, typer.Option("--lambda", help="Which weights: text, fine, enhance; commas between.")],
     values: Annotated[
-        str, typer.Option(help="Weights to try, commas between; by default 0, 1/4, 1/2, 1, 2, 4 times the preset's.")
+        str, typer.Option(help="Weights to try, commas between, the same for each --lambda; instead of --factors.")
+    ] = "",
+    factors: Annotated[
+        str, typer.Option(help="Multiples of the preset's own weight; by default 0, 0.25, 0.5, 1, 2, 4.")
     ] = "",
     suite: Suite = "world",
     seeds: Seeds = 1,
@@ -47,6 +50,7 @@ def sweep(
     Every run is an ordinary one, with its record below --runs; stage 1 is trained once per seed.
 
     - `spf-bench sweep --lambda text,fine,enhance --seeds 3`
+    - `spf-bench sweep --lambda text,fine,enhance --factors 0,0.25,4`
     - `spf-bench sweep --lambda fine --values 0,0.01,0.1 --preset quick --limit 16`
     """
     from spf_bench.environment import quiet
@@ -59,7 +63,7 @@ def sweep(
     from spf_bench.table.formats import render
 
     experiment = Experiment.of(suite, testset, limit, preset, device, threads, changes, runs, records)
-    sweeps = plan(experiment, _words(weights), _numbers(values))
+    sweeps = plan(experiment, _words(weights), _numbers(values, "--values"), _numbers(factors, "--factors"))
     ablation = as_ablation(sweeps)
     results = carry_out(experiment, ablation, seeds, err)
     typer.echo(render(tables(results, ablation, seeds), kind), nl=False)
@@ -72,8 +76,8 @@ def _words(text: str) -> list[str]:
     return [word.strip() for word in text.split(",") if word.strip()]
 
 
-def _numbers(text: str) -> list[float]:
+def _numbers(text: str, option: str) -> list[float]:
     try:
         return [float(word) for word in _words(text)]
     except ValueError as error:
-        raise typer.BadParameter(str(error), param_hint="--values") from error
+        raise typer.BadParameter(str(error), param_hint=option) from error

@@ -196,5 +196,9 @@ def test_a_sweep_goes_around_the_presets_own_weight(suite: MiniSuite, frozen: ob
     experiment = Experiment.of("mini", None, None, "default", "cpu", None, None, tmp_path)
     assert list(plan(experiment, ["fine"])[0].variants) == pytest.approx([0, 0.025, 0.05, 0.1, 0.2, 0.4])
     assert list(plan(experiment, ["enhance"], [0.1])[0].variants) == [0.1, 0.6]
+    assert list(plan(experiment, ["fine"], factors=[3])[0].variants) == pytest.approx([0.1, 0.3])
+    for wrong in ({"values": [-1.0]}, {"factors": [float("nan")]}, {"values": [1.0], "factors": [1.0]}):
+        with pytest.raises(UserError):
+            plan(experiment, ["fine"], **wrong)
     with pytest.raises(UserError, match="no loss weight is called 'txt'"):
         plan(experiment, ["txt"])
