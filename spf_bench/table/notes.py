@@ -52,21 +52,24 @@ def told_missing(score: Score) -> str:
     return f"{score.n} of {score.n + score.missing}" if score.missing else ""
 
 
-def explain_flags(first: RunRecord, flagged: set[str] | None) -> Iterator[str]:
-    """Yield why runs are flagged, or why none can be.
+def explain_flags(rows: Sequence["Row"], known: bool) -> Iterator[str]:
+    """Yield why rows are not ranked, or why nobody can be told to be over-aligned.
 
     Args:
-        first: Any run of the table.
-        flagged: The runs that have not responded; None where the original portraits are missing.
+        rows: Those of the table.
+        known: Whether there is an original portrait's response to tell by.
     """
-    if flagged is None:
+    if not known:
+        first = rows[0].record
         command = first.command.replace(f"--method {first.method.name}", "--method original")
         yield f"over-alignment cannot be told without the original portraits: {command.split(' --preset')[0]}"
-    if flagged:
+    if any(row.unresponsive for row in rows):
         yield (
             "! over-aligned, not ranked: CLIP-T is not above the original portrait's (95 % interval of the paired "
             "difference), so the method has not responded"
         )
+    if unknown := [row.label for row in rows if row.unknown]:
+        yield f"not ranked: CLIP-T not measured triple by triple: {', '.join(unknown)}"
 
 
 def explain(rows: Sequence["Row"], columns: Sequence[Column]) -> Iterator[str]:

@@ -55,7 +55,7 @@ def tests(table: Table, entries: Sequence[Entry], against: str | None = None) ->
     Raises:
         UserError: No row that competes is called so.
     """
-    rows = [row for row in table.rows if not row.unresponsive and not row.record.method.reference]
+    rows = [row for row in table.rows if row.competes]
     fixed = None if against is None else named(against, rows, table)
     frames = {entry.record.run: frame for entry in entries if (frame := entry.scores()) is not None}
     asked: list[tuple[Row, Row, Column]] = []
@@ -76,7 +76,7 @@ def named(name: str, rows: Sequence[Row], table: Table) -> Row:
     if fitting:
         return min(fitting, key=lambda row: (len(row.record.method.changes), row.record.seed or 0))
     if any(name == row.record.method.name for row in table.rows):
-        why = "it is the original portrait, or has not responded"
+        why = "it is the original portrait, has not responded, or nobody can tell whether it has"
         raise UserError(f"{name} does not compete here", why, "compare with another method")
     raise unknown("method in this table", name, {row.record.method.name for row in rows}, "spf-bench table")
 
