@@ -59,10 +59,10 @@ def explain_flags(rows: Sequence["Row"], known: bool) -> Iterator[str]:
         rows: Those of the table.
         known: Whether there is an original portrait's response to tell by.
     """
-    if not known:
-        first = rows[0].record
-        command = first.command.replace(f"--method {first.method.name}", "--method original")
-        yield f"over-alignment cannot be told without the original portraits: {command.split(' --preset')[0]}"
+    if not known and any(row.record.method.reference for row in rows):
+        yield "CLIP-T was not measured triple by triple, so over-alignment cannot be told"
+    elif not known:
+        yield f"over-alignment cannot be told without the original portraits{_originals_command(rows)}"
     if any(row.unresponsive for row in rows):
         yield (
             "! over-aligned, not ranked: CLIP-T is not above the original portrait's (95 % interval of the paired "
@@ -70,6 +70,15 @@ def explain_flags(rows: Sequence["Row"], known: bool) -> Iterator[str]:
         )
     if unknown := [row.label for row in rows if row.unknown]:
         yield f"not ranked: CLIP-T not measured triple by triple: {', '.join(unknown)}"
+
+
+def _originals_command(rows: Sequence["Row"]) -> str:
+    """Return the command that puts the original portraits beside these rows; nothing where no run sampled any."""
+    sampled = (row.record for row in rows if not {"made", "beside"} & row.record.facts.keys())
+    if (record := next(sampled, None)) is None:
+        return ""
+    command = record.command.replace(f"--method {record.method.name}", "--method original")
+    return f": {command.split(' --preset')[0]}"
 
 
 def explain(rows: Sequence["Row"], columns: Sequence[Column]) -> Iterator[str]:

@@ -158,6 +158,8 @@ def test_where_the_original_has_no_response_all_compete(four: Path) -> None:
         lose(four / run / SCORES, [])
     table = only(four)
     assert best(table, "fid") == ["spf"] and not any("not ranked" in note for note in table.notes)
+    assert "CLIP-T was not measured triple by triple, so over-alignment cannot be told" in table.notes
+    assert not any("spf-bench" in note for note in table.notes)
 
 
 def test_without_the_original_nothing_is_flagged_but_said(tmp_path: Path) -> None:
@@ -165,6 +167,16 @@ def test_without_the_original_nothing_is_flagged_but_said(tmp_path: Path) -> Non
     table = only(tmp_path)
     assert not table.rows[0].unresponsive
     assert any("--method original --suite world --testset world-v1 --limit 4" in note for note in table.notes)
+
+
+@pytest.mark.parametrize("facts", [{"made": "elsewhere"}, {"beside": "naive-0"}])
+def test_images_made_elsewhere_suggest_no_command_for_originals(tmp_path: Path, facts: dict[str, object]) -> None:
+    put(tmp_path, "spf", facts=facts, command="spf-bench score --name spf", created="2025-01-01T00:00:00+00:00")
+    (note,) = [note for note in only(tmp_path).notes if "over-alignment" in note]
+    assert note == "over-alignment cannot be told without the original portraits"
+    put(tmp_path, "naive")
+    (note,) = [note for note in only(tmp_path).notes if "over-alignment" in note]
+    assert "spf-bench run --method original" in note
 
 
 def test_a_partial_number_does_not_compete(four: Path) -> None:
