@@ -33,7 +33,8 @@ def _cautions(made: Sequence[Finding]) -> Iterator[str]:
         scores = {key: told_missing(score) for key, score in finding.differences.items() if key in finding.verdicts}
         if short := ", ".join(f"{key} on {told}" for key, told in scores.items() if told):
             yield f"{_compared(finding.comparison)}: {short}, the triples measured in all runs"
-    yield from cautions({record.run: record for finding in made for record in finding.records})
+    runs = {record.run: record for finding in made for record in finding.records}
+    yield from cautions(list(runs.items()))
 
 
 def _compared(comparison: Comparison) -> str:

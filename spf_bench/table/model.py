@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from spf_bench.errors import UserError
 from spf_bench.plugins import reason
 from spf_bench.record import RECORD, SCORES, Column, RunRecord, Score
-from spf_bench.table.notes import explain, explain_flags, extent
+from spf_bench.table.notes import Named, explain, explain_flags, extent
 from spf_bench.table.ranking import Responses, places, responses
 from spf_bench.tracks import PARTS, Category, Place, Track
 
@@ -70,6 +70,11 @@ class Row:
     """Whether its response is not above the original portrait's: over-aligned, never ranked."""
     unknown: bool = False
     """Whether its response was not measured triple by triple beside an original's that was: not ranked either."""
+
+    @property
+    def named(self) -> Named:
+        """Its run with its name in print."""
+        return self.label, self.record
 
     @property
     def competes(self) -> bool:

@@ -91,9 +91,9 @@ def sheet(table: Table, found: Sequence[Test]) -> Sheet:
     printed = tuple((row.label, *(_cell(cells, others, row.record, column) for column in columns)) for row in rows)
     untested = [column.title for column in table.columns if column not in columns]
     notes = (NOTE, *([f"no score per triple, so no test: {', '.join(untested)}"] if untested else []))
-    notes += (*_partial(table, found), *uncommitted({row.label: row.record for row in rows}))
-    one = {row.label for row in others.values()}
-    title = f"{next(iter(one)) if len(one) == 1 else 'the best of each column'}; {table.heading}"
+    notes += (*_partial(table, found), *uncommitted([row.named for row in rows]))
+    one = {row.record.run: row.label for row in others.values()}
+    title = f"{next(iter(one.values())) if len(one) == 1 else 'the best of each column'}; {table.heading}"
     breaks = tuple(i for i in range(1, len(columns)) if columns[i].group != columns[i - 1].group)
     head = ("minus", *(column.title for column in columns))
     data = tuple(_data(test, table.n) for test in found)
