@@ -33,7 +33,8 @@ def _cautions(made: Sequence[Finding]) -> Iterator[str]:
         scores = {key: told_missing(score) for key, score in finding.differences.items() if key in finding.verdicts}
         if short := ", ".join(f"{key} on {told}" for key, told in scores.items() if told):
             yield f"{_compared(finding.comparison)}: {short}, the triples measured in all runs"
-    yield from cautions({record.run: record for finding in made for record in finding.records})
+    runs = {record.run: record for finding in made for record in finding.records}
+    yield from cautions(list(runs.items()))
 
 
 def _compared(comparison: Comparison) -> str:
@@ -48,10 +49,14 @@ def _scores(finding: Finding, word: str) -> str:
 
 
 def _verdict(statement: Statement, found: Sequence[Finding]) -> str:
-    """Return what is said of a claim, and which of its comparisons are still to be made."""
-    names = [_compared(f.comparison) for f in found if f.statement is statement and not f.differences]
-    said = told(statement, found)
-    return f"{said}; not run: {', '.join(names)}" if names and said != NOT_RUN else said
+    """Return what is said of a claim, which of its comparisons are still to be made, and which scores they lack."""
+    said, mine = told(statement, found), [f for f in found if f.statement is statement]
+    if said == NOT_RUN:
+        return said
+    absent = [_compared(f.comparison) for f in mine if not f.differences]
+    short = [f"{_compared(f.comparison)}: {', '.join(f.unmeasured)}" for f in mine if f.differences and f.unmeasured]
+    parts = [said, *([f"not run: {', '.join(absent)}"] if absent else [])]
+    return "; ".join([*parts, *([f"not measured in both: {'; '.join(short)}"] if short else [])])
 
 
 def _data(finding: Finding, key: str) -> dict[str, object]:

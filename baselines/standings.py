@@ -73,6 +73,12 @@ class Finding:
         found = self.differences
         return {key: verdict(found[key], sign) for key, sign in self.comparison.signs if key in found}
 
+    @property
+    def unmeasured(self) -> tuple[str, ...]:
+        """Scores that the claim is about and that were not measured in both."""
+        found = self.differences
+        return tuple(key for key, _ in self.comparison.signs if key not in found or found[key].mean is None)
+
 
 def _all(methods: Sequence[str], others: Sequence[str], signs: Signs) -> tuple[Comparison, ...]:
     return tuple(Comparison(a, b, signs) for a, b in product(methods, others) if a != b)
@@ -143,13 +149,15 @@ def findings(entries: Sequence[Entry], preset: str = "default") -> list[Finding]
 
 
 def told(statement: Statement, found: Sequence[Finding]) -> str:
-    """Return what all comparisons of a claim say together."""
+    """Return what all comparisons of a claim say together; it holds only where every score of each was measured."""
     mine = [finding for finding in found if finding.statement is statement]
     said = [word for finding in mine for word in finding.verdicts.values()]
     if "does not hold" in said:
         return "does not hold"
-    missing = any(not finding.differences for finding in mine)
-    return NOT_RUN if not said else "undecided" if missing or set(said) != {"holds"} else "holds"
+    if not any(finding.differences for finding in mine):
+        return NOT_RUN
+    missing = any(finding.unmeasured for finding in mine)
+    return "undecided" if missing or set(said) != {"holds"} else "holds"
 
 
 def _size(group: Sequence[Entry]) -> tuple[int, int]:

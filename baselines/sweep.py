@@ -90,7 +90,7 @@ def save(results: Results, sweeps: Sequence[Sweep], seeds: int, to: Path) -> Pat
     whole = [name for name in names if name in REFERENCES or len(entries[name]) == seeds]
     merged = {name: merge(entries[name], name).record for name in whole}
     scores = {name: {key: asdict(s) for key, s in record.scores["all"].items()} for name, record in merged.items()}
-    notes = list(cautions(merged))
+    notes = list(cautions(list(merged.items())))
     write_json(to / "sweep.json", {"seeds": seeds, "scores": scores, "diverged": results.diverged, "notes": notes})
     without = _score(results, NO_MAP, seeds, "fid")
     level = ("w/o SFCM", without.mean) if without is not None and without.mean is not None else None

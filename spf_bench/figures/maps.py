@@ -35,7 +35,7 @@ def _sheet(ask: Ask, kind: str) -> "Figure":
             raise unknown(f"triple with {kind} maps", name, found, f"spf-bench show {kind} --triple {name}")
     chosen = [found[name] for name in ask.triples or list(found)[:1]]
     drawn = grid([line for one, _ in chosen for line in _lines(one)], widest=0.85)
-    return footnote(drawn, uncommitted({record.method.title: record for _, record in chosen}))
+    return footnote(drawn, uncommitted([(r.method.title, r) for r in {r.run: r for _, r in chosen}.values()]))
 
 
 def _lines(one: overlays.Grid) -> list[Line]:

@@ -56,7 +56,7 @@ def sequence(ask: Ask) -> "Figure":
     for triple in chosen:
         asked = [steps[triple.origin, place] for place in Place if (triple.origin, place) in steps]
         lines += _sequence(found, asked)
-    return footnote(grid(lines), uncommitted({row.label: row.record for row in found.table.rows}))
+    return footnote(grid(lines), uncommitted([row.named for row in found.table.rows]))
 
 
 def _sequence(found: Source, asked: Sequence[Step]) -> list[Line]:
@@ -78,7 +78,7 @@ def _side_by_side(ask: Ask, found: Source, rows: list[Row], with_target: bool) -
     for number, triple in enumerate(choose(ask, found.triples)):
         cells = [read(_path(found, row, triple)) for row in rows]
         lines.append(Line(cells, triple.base, triple.target if with_target else "", () if number else heads))
-    return footnote(grid(lines), uncommitted({row.label: row.record for row in rows}))
+    return footnote(grid(lines), uncommitted([row.named for row in rows]))
 
 
 def _path(found: Source, row: Row, triple: Triple) -> Path:

@@ -64,11 +64,11 @@ def supervision(ask: Ask) -> "Figure":
 
 def _cautions(traces: Sequence[Trace]) -> Iterator[str]:
     """Yield which traces rest on some of the validation triples alone."""
-    counts = {trace.name: {(row.get("n"), row.get("of")) for row in trace.rows} for trace in traces}
-    for name, found in counts.items():
+    for trace in traces:
+        found = {(row.get("n"), row.get("of")) for row in trace.rows}
         parts = sorted({f"{n} of {of}" for n, of in found if n is not None and of is not None and n < of})
         if parts:
-            yield f"{name}: measured on {', '.join(parts)} validation triples"
+            yield f"{trace.name}: measured on {', '.join(parts)} validation triples"
 
 
 def _samples(trace: Trace, stage: str) -> Line:

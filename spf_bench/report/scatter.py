@@ -91,8 +91,8 @@ def _plot(table: Table, x: Column, y: Column) -> Plot | None:
 
 
 def _front(rows: Sequence[Row], x: Column, y: Column) -> list[str]:
-    """Return the runs on the front; the original and those that have not responded do not compete."""
-    competing = [row for row in rows if not row.record.method.reference and not row.unresponsive]
+    """Return the runs on the front, of those that compete."""
+    competing = [row for row in rows if row.competes]
     points = [(_mean(row, x) * _sign(x), _mean(row, y) * _sign(y)) for row in competing]
     return [competing[i].record.run for i in pareto(points)]
 

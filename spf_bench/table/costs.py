@@ -68,12 +68,13 @@ def costs(record: RunRecord, title: str) -> Iterator[Cost]:
 
 def sheet(records: Sequence[RunRecord]) -> Sheet:
     """Return the costs of runs that stand in one table."""
-    found = [cost for record in records for cost in costs(record, label(record, records))]
-    titles = [cost.method if i == 0 or found[i - 1].method != cost.method else "" for i, cost in enumerate(found)]
-    rows = tuple((title, *_row(cost)) for title, cost in zip(titles, found, strict=True))
+    named = [(label(record, records), record) for record in records]
+    runs = [list(costs(record, title)) for title, record in named]
+    found = [cost for run in runs for cost in run]
+    rows = tuple(("" if i else cost.method, *_row(cost)) for run in runs for i, cost in enumerate(run))
     where = sorted({record.environment.device for record in records})
     title = f"Costs on {', '.join(where)}"
-    notes = (*NOTES, *cautions({label(record, records): record for record in records}))
+    notes = (*NOTES, *cautions(named))
     return Sheet("costs", title, HEAD, rows, tuple(map(asdict, found)), notes, breaks=(2, 7), left=3)
 
 

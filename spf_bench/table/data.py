@@ -18,7 +18,7 @@ def plain(table: Table) -> dict[str, Any]:
     rows = [
         {
             **dict(zip(FACTS, _facts(row), strict=True)),
-            "over_aligned": row.unresponsive,
+            "over_aligned": None if row.unknown else row.unresponsive,
             "scores": {
                 key: {**asdict(cell.score), "best": cell.best, "second": cell.second} for key, cell in row.cells.items()
             },
@@ -53,4 +53,4 @@ def _facts(row: Row) -> list[object]:
 def _csv_row(table: Table, row: Row, columns: Iterable[Column]) -> list[object]:
     scores = [row.cells[c.key].score if c.key in row.cells else None for c in columns]
     values = [v for s in scores for v in ((s.mean, s.lo, s.hi, s.n, s.missing) if s else (None,) * len(ENDS))]
-    return [*_where(table).values(), *_facts(row), row.unresponsive, *values]
+    return [*_where(table).values(), *_facts(row), None if row.unknown else row.unresponsive, *values]

@@ -152,7 +152,7 @@ def _seen(table: Table) -> list[str]:
     """Return what a printed table must say itself: its comments are not printed."""
     missing = [row.cells[c.key].score for row in table.rows for c in table.columns if c.key in row.cells]
     short = [f"{n} of {of}" for n, of in sorted({(s.n, s.n + s.missing) for s in missing if s.missing})]
-    found = [*cautions({row.label: row.record for row in table.rows})]
+    found = [*cautions([row.named for row in table.rows])]
     return [*found, *([f"† measured on {', '.join(short)}"] if short else [])]
 
 

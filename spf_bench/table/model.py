@@ -1,6 +1,6 @@
 """Which runs may stand in one table, and in which rows and columns."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence, Set
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from spf_bench.errors import UserError
 from spf_bench.plugins import reason
 from spf_bench.record import RECORD, SCORES, Column, RunRecord, Score
-from spf_bench.table.notes import explain, explain_flags, extent
-from spf_bench.table.ranking import places, unresponsive
+from spf_bench.table.notes import Named, explain, explain_flags, extent
+from spf_bench.table.ranking import Responses, places, responses
 from spf_bench.tracks import PARTS, Category, Place, Track
 
 if TYPE_CHECKING:
@@ -68,6 +68,18 @@ class Row:
     """By the key of the score; a score it does not have is absent."""
     unresponsive: bool
     """Whether its response is not above the original portrait's: over-aligned, never ranked."""
+    unknown: bool = False
+    """Whether its response was not measured triple by triple beside an original's that was: not ranked either."""
+
+    @property
+    def named(self) -> Named:
+        """Its run with its name in print."""
+        return self.label, self.record
+
+    @property
+    def competes(self) -> bool:
+        """Whether it may win a column."""
+        return not (self.record.method.reference or self.unresponsive or self.unknown)
 
 
 @dataclass(frozen=True)
@@ -168,12 +180,14 @@ def table_of(entries: Sequence[Entry], category: str = ALL, notes: Iterable[str]
     """Return one table of runs that may be compared, in this order."""
     records = [entry.record for entry in entries]
     columns = tuple({column.key: column for record in records for column in record.columns}.values())
-    told = unresponsive(entries, category)
-    flagged = told or set()
-    cells = _cells(records, flagged, columns, category)
-    rows = tuple(Row(label(r, records), r, cells[r.run], r.run in flagged) for r in records)
+    told = responses(entries, category)
+    found = told or Responses()
+    cells = _cells(records, found.unranked, columns, category)
+    rows = tuple(
+        Row(label(r, records), r, cells[r.run], r.run in found.silent, r.run in found.unknown) for r in records
+    )
     n = max((s.n + s.missing for r in records for s in r.scores.get(category, {}).values()), default=0)
-    said = (*explain(rows, columns), *explain_flags(records[0], told), *notes)
+    said = (*explain(rows, columns), *explain_flags(rows, told is not None), *notes)
     return Table(_heading(records[0], category, n), columns, rows, said, n, category)
 
 
@@ -214,10 +228,10 @@ def _scores(frame: "pd.DataFrame") -> "pd.DataFrame":
 
 
 def _cells(
-    records: Sequence[RunRecord], flagged: set[str], columns: Iterable[Column], category: str
+    records: Sequence[RunRecord], unranked: Set[str], columns: Iterable[Column], category: str
 ) -> dict[str, dict[str, Cell]]:
     """Return the cells of every run, by its name and the key of the score."""
-    ranked = [r for r in records if not r.method.reference and r.run not in flagged]
+    ranked = [r for r in records if not r.method.reference and r.run not in unranked]
     found: dict[str, dict[str, Cell]] = {r.run: {} for r in records}
     for column in columns:
         won = places(ranked, column, category)

@@ -1,6 +1,6 @@
 """What a reader must know beside the numbers of a table, and beside whatever else is made of runs."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from spf_bench.record import Column, RunRecord, Score
@@ -9,6 +9,8 @@ from spf_bench.tracks import Track
 if TYPE_CHECKING:
     from spf_bench.table.model import Row
 
+Named = tuple[str, RunRecord]
+"""A run and its name in print, which another run may share."""
 DIRTY = "made with uncommitted changes, so no commit holds the code of"
 
 
@@ -28,22 +30,22 @@ def extent(record: RunRecord, n: int, whole: bool = True) -> str:
     return f"n = {n}" + (f", from {record.n}{of} triples" if of else "")
 
 
-def cautions(named: Mapping[str, RunRecord]) -> Iterator[str]:
+def cautions(named: Sequence[Named]) -> Iterator[str]:
     """Yield what everything made of these runs has to say: which are of a part of the test set, or of code unknown.
 
     Args:
-        named: The runs by their names in print.
+        named: The runs with their names in print.
     """
-    parts = {(r.testset.name, r.track, r.n, r.testset.size) for r in named.values() if r.n < r.testset.size}
+    parts = {(r.testset.name, r.track, r.n, r.testset.size) for _, r in named if r.n < r.testset.size}
     for name, track, n, size in sorted(parts):
         where = "" if track == Track.triples else f" on the track {track}"
         yield f"a part of the test set: {n} of {size} triples of {name}{where}"
     yield from uncommitted(named)
 
 
-def uncommitted(named: Mapping[str, RunRecord]) -> Iterator[str]:
+def uncommitted(named: Sequence[Named]) -> Iterator[str]:
     """Yield which runs were made with files that differ from their commit."""
-    if dirty := [name for name, record in named.items() if record.dirty]:
+    if dirty := [name for name, record in named if record.dirty]:
         yield f"{DIRTY}: {', '.join(dirty)}"
 
 
@@ -52,34 +54,46 @@ def told_missing(score: Score) -> str:
     return f"{score.n} of {score.n + score.missing}" if score.missing else ""
 
 
-def explain_flags(first: RunRecord, flagged: set[str] | None) -> Iterator[str]:
-    """Yield why runs are flagged, or why none can be.
+def explain_flags(rows: Sequence["Row"], known: bool) -> Iterator[str]:
+    """Yield why rows are not ranked, or why nobody can be told to be over-aligned.
 
     Args:
-        first: Any run of the table.
-        flagged: The runs that have not responded; None where the original portraits are missing.
+        rows: Those of the table.
+        known: Whether there is an original portrait's response to tell by.
     """
-    if flagged is None:
-        command = first.command.replace(f"--method {first.method.name}", "--method original")
-        yield f"over-alignment cannot be told without the original portraits: {command.split(' --preset')[0]}"
-    if flagged:
+    if not known and any(row.record.method.reference for row in rows):
+        yield "CLIP-T was not measured triple by triple, so over-alignment cannot be told"
+    elif not known:
+        yield f"over-alignment cannot be told without the original portraits{_originals_command(rows)}"
+    if any(row.unresponsive for row in rows):
         yield (
             "! over-aligned, not ranked: CLIP-T is not above the original portrait's (95 % interval of the paired "
             "difference), so the method has not responded"
         )
+    if unknown := [row.label for row in rows if row.unknown]:
+        yield f"not ranked: CLIP-T not measured triple by triple: {', '.join(unknown)}"
+
+
+def _originals_command(rows: Sequence["Row"]) -> str:
+    """Return the command that puts the original portraits beside these rows; nothing where no run sampled any."""
+    sampled = (row.record for row in rows if not {"made", "beside"} & row.record.facts.keys())
+    if (record := next(sampled, None)) is None:
+        return ""
+    command = record.command.replace(f"--method {record.method.name}", "--method original")
+    return f": {command.split(' --preset')[0]}"
 
 
 def explain(rows: Sequence["Row"], columns: Sequence[Column]) -> Iterator[str]:
     """Yield what holds for whole rows, and why cells are partial or to be read with care, each reason once a column."""
-    yield from uncommitted({row.label: row.record for row in rows})
+    yield from uncommitted([row.named for row in rows])
     outside = [row.label for row in rows if row.record.facts.get("beside") and not row.record.method.reference]
     if outside:
         yield f"images made elsewhere, sampled alike by the word of who scored them: {', '.join(outside)}"
     for column in columns:
-        scores = {row.label: row.cells[column.key].score for row in rows if column.key in row.cells}
-        for reason in sorted({score.reason or "" for score in scores.values() if score.reason or score.missing}):
-            about = {label: score for label, score in scores.items() if (score.reason or "") == reason}
-            missing = [f"{label} on {told_missing(score)}" for label, score in about.items() if score.missing]
-            where = "" if missing or len(about) == len(rows) else f" ({', '.join(about)})"
+        scores = [(row.label, row.cells[column.key].score) for row in rows if column.key in row.cells]
+        for reason in sorted({score.reason or "" for _, score in scores if score.reason or score.missing}):
+            about = [(label, score) for label, score in scores if (score.reason or "") == reason]
+            missing = [f"{label} on {told_missing(score)}" for label, score in about if score.missing]
+            where = "" if missing or len(about) == len(rows) else f" ({', '.join(label for label, _ in about)})"
             measured = f" († {', '.join(missing)})" if missing else ""
             yield f"{column.title}{where}: {reason or 'not measured everywhere'}{measured}"

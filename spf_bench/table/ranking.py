@@ -1,6 +1,7 @@
 """Who has responded at all, and who is best and second in a column."""
 
 from collections.abc import Iterable, Sequence
+from math import isnan
 from typing import TYPE_CHECKING, NamedTuple
 
 from spf_bench.record import Column, RunRecord
@@ -25,6 +26,20 @@ class Places(NamedTuple):
     """Only the best prints a better one; empty where fewer than three compete, or where two share the best."""
 
 
+class Responses(NamedTuple):
+    """Who may not win a column, by the names of the runs."""
+
+    silent: frozenset[str] = frozenset()
+    """Over-aligned: measured, and not above the original portrait's."""
+    unknown: frozenset[str] = frozenset()
+    """Not measured triple by triple beside an original that was: it cannot be told whether they have responded."""
+
+    @property
+    def unranked(self) -> frozenset[str]:
+        """All of them."""
+        return self.silent | self.unknown
+
+
 def places(ranked: Iterable[RunRecord], column: Column, category: str) -> Places:
     """Return who is best and second of the runs that compete: equal as printed is equal."""
     values = {r.run: _printed(r, column, category) for r in ranked}
@@ -36,29 +51,33 @@ def places(ranked: Iterable[RunRecord], column: Column, category: str) -> Places
     return Places(best, second if len(competing) > 2 and len(best) == 1 else frozenset())
 
 
-def unresponsive(entries: Sequence["Entry"], category: str) -> set[str] | None:
-    """Return the runs whose response is not above the original's; None where there is no original to tell by."""
+def responses(entries: Sequence["Entry"], category: str) -> Responses | None:
+    """Return which methods have not responded, and of which that is unknown; None where there is nothing to tell by."""
     import pandas as pd
 
     from spf_bench.table.differences import estimates
 
     if entries[0].record.track in SILENT:
-        return set()
+        return Responses()
     frames = {entry.record.run: _response(entry, category) for entry in entries}
     originals = [frames[entry.record.run] for entry in entries if entry.record.method.reference]
-    if not originals or (reference := originals[0]) is None:
+    if (reference := next((frame for frame in originals if frame is not None), None)) is None:
         return None
     methods = [entry.record.run for entry in entries if not entry.record.method.reference]
     gaps = {run: f[RESPONSE] - reference[RESPONSE] for run in methods if (f := frames[run]) is not None}
     found = estimates(pd.DataFrame(gaps), clusters=reference.get("origin"))
-    return {run for run, gap in found.items() if not gap.low > 0}
+    told = {run: gap.low > 0 for run, gap in found.items() if not isnan(gap.low)}
+    silent = frozenset(run for run, above in told.items() if not above)
+    return Responses(silent, frozenset(methods) - told.keys())
 
 
 def _response(entry: "Entry", category: str) -> "pd.DataFrame | None":
+    """Return a run's scores per triple; None where its response was measured on none of them."""
     frame = entry.scores()
     if frame is None or RESPONSE not in frame:
         return None
-    return frame if category == "all" else frame[frame["category"] == category]
+    frame = frame if category == "all" else frame[frame["category"] == category]
+    return frame if frame[RESPONSE].notna().any() else None
 
 
 def _printed(record: RunRecord, column: Column, category: str) -> float | None:

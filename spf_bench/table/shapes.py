@@ -14,7 +14,8 @@ ALWAYS = ("original", "prompt_only")
 def shaped(entries: Sequence[Entry], number: str) -> tuple[list[Entry], list[str]]:
     """Return those of ``entries`` that one of the paper's tables has rows for, named and ordered as there.
 
-    Several seeds or presets of one row all stand in it. What is not there is told in the notes.
+    Several seeds or presets of one row all stand in it, and where it was run with several settings, each with its own
+    beside the name. What is not there is told in the notes.
 
     Raises:
         UserError: No run is a row of that table.
@@ -24,7 +25,7 @@ def shaped(entries: Sequence[Entry], number: str) -> tuple[list[Entry], list[str
     for told in TABLES[number]:
         mine = [entry for entry in entries if is_row(entry, told)]
         found += len(mine)
-        rows += [_named(entry, told) for entry in mine]
+        rows += _named(mine, told)
         missing += [] if mine else [f"{told.method} ({command(told.ours[0])})"]
     if not found:
         fix = f"spf-bench ablate --table {number}" if number != "1" else "spf-bench run --method all"
@@ -44,6 +45,12 @@ def command(ours: Ours) -> str:
     return " ".join(["spf-bench run --method", name, *(f"--set {change}" for change in changes)])
 
 
-def _named(entry: Entry, told: Published) -> Entry:
-    method = replace(entry.record.method, title=told.method, changes=[])
-    return replace(entry, record=replace(entry.record, method=method))
+def _named(entries: Sequence[Entry], told: Published) -> list[Entry]:
+    """Return runs of one row under its name; where their settings differ, those stay beside it."""
+    settings = {(entry.record.method.name, *entry.record.method.changes) for entry in entries}
+    found = []
+    for entry in entries:
+        changes = entry.record.method.changes if len(settings) > 1 else []
+        method = replace(entry.record.method, title=told.method, changes=changes)
+        found.append(replace(entry, record=replace(entry.record, method=method)))
+    return found

@@ -55,7 +55,7 @@ def tests(table: Table, entries: Sequence[Entry], against: str | None = None) ->
     Raises:
         UserError: No row that competes is called so.
     """
-    rows = [row for row in table.rows if not row.unresponsive and not row.record.method.reference]
+    rows = [row for row in table.rows if row.competes]
     fixed = None if against is None else named(against, rows, table)
     frames = {entry.record.run: frame for entry in entries if (frame := entry.scores()) is not None}
     asked: list[tuple[Row, Row, Column]] = []
@@ -76,7 +76,7 @@ def named(name: str, rows: Sequence[Row], table: Table) -> Row:
     if fitting:
         return min(fitting, key=lambda row: (len(row.record.method.changes), row.record.seed or 0))
     if any(name == row.record.method.name for row in table.rows):
-        why = "it is the original portrait, or has not responded"
+        why = "it is the original portrait, has not responded, or nobody can tell whether it has"
         raise UserError(f"{name} does not compete here", why, "compare with another method")
     raise unknown("method in this table", name, {row.record.method.name for row in rows}, "spf-bench table")
 
@@ -91,9 +91,9 @@ def sheet(table: Table, found: Sequence[Test]) -> Sheet:
     printed = tuple((row.label, *(_cell(cells, others, row.record, column) for column in columns)) for row in rows)
     untested = [column.title for column in table.columns if column not in columns]
     notes = (NOTE, *([f"no score per triple, so no test: {', '.join(untested)}"] if untested else []))
-    notes += (*_partial(table, found), *uncommitted({row.label: row.record for row in rows}))
-    one = {row.label for row in others.values()}
-    title = f"{next(iter(one)) if len(one) == 1 else 'the best of each column'}; {table.heading}"
+    notes += (*_partial(table, found), *uncommitted([row.named for row in rows]))
+    one = {row.record.run: row.label for row in others.values()}
+    title = f"{next(iter(one.values())) if len(one) == 1 else 'the best of each column'}; {table.heading}"
     breaks = tuple(i for i in range(1, len(columns)) if columns[i].group != columns[i - 1].group)
     head = ("minus", *(column.title for column in columns))
     data = tuple(_data(test, table.n) for test in found)

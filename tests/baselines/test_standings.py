@@ -2,6 +2,7 @@
 
 import zlib
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from baselines.spread import spread_differences
 from baselines.standings import STATEMENTS, Finding, findings, told
 from spf_bench.errors import UserError
 from spf_bench.files.store import write_parquet
-from spf_bench.record import SCORES, Column, MethodFacts, Score
+from spf_bench.record import SCORES, Column, MethodFacts, RunRecord, Score
 from spf_bench.table.layout import Format
 from spf_bench.table.model import collect
 from spf_bench.table.sheet import render_sheet
@@ -23,6 +24,8 @@ from tests.bench.table.test_table import put
 
 N = 30
 KEYS = {"lpips": False, "id": True, "clip_t": True, "seg_cons": True}
+LIKE = {"clip_i": "id", "hps": "clip_t", "mps": "clip_t"}
+"""Scores that are those of another."""
 COLUMNS = [Column(key, key, "preservation", higher, 3, "", "") for key, higher in KEYS.items()]
 
 
@@ -35,7 +38,9 @@ def run(
     parts = list(Place) if track == "sequence" else ["clothing"]
     ids = [f"t{i:02}{'' if len(parts) == 1 else f'-{part}'}" for i in range(N) for part in parts]
     rows = pd.DataFrame({key: v + noise * rng.normal(size=len(ids)) for key, v in zip(KEYS, values, strict=True)}, ids)
-    found = {key: Score(float(rows[key].mean()), None, None, N, 0, None) for key in KEYS}
+    rows = rows.assign(**{key: rows[other] for key, other in LIKE.items()})
+    found = {key: Score(float(rows[key].mean()), None, None, N, 0, None) for key in rows}
+    found["fid"] = Score(10 * values[0], 10 * values[0] - 0.1, 10 * values[0] + 0.1, N, 0, None)
     record = put(
         folder, name if name in ("original", "naive", "spf") else "naive", columns=COLUMNS,
         scores={"all": found, **{str(part): found for part in parts}}, seed=seed if trains else None, track=track,
@@ -79,6 +84,35 @@ def test_one_column_that_says_otherwise_refutes_a_claim(whole: Path) -> None:
     for seed in range(3):
         run(whole, "spf", (0.5, 0.6, 0.4, 80.0), seed)
     assert verdict(4, findings(collect(whole))) == "does not hold"
+
+
+def unmeasure(path: Path, key: str) -> None:
+    """Take a score out of a run, as where other metrics were asked for."""
+    record = RunRecord.load(path / "record.json")
+    scores = {part: {k: v for k, v in found.items() if k != key} for part, found in record.scores.items()}
+    replace(record, scores=scores).save(path)
+    frame = pd.read_parquet(path / SCORES).drop(columns=key)
+    (path / SCORES).unlink()
+    write_parquet(path / SCORES, frame)
+
+
+@pytest.mark.parametrize(
+    ("number", "run", "key", "lacks"),
+    [
+        (3, "magnet-None-triples", "clip_t", "magnet − original: clip_t"),
+        (3, "magnet-None-triples", "seg_cons", "magnet − naive: seg_cons; magnet − lora: seg_cons"),
+        (4, "magnet-None-triples", "mps", "spf − magnet: mps"),
+        (2, "lora-0-triples", "lpips", "spread of lora − spf: lpips"),
+    ],
+)
+def test_a_score_that_was_not_measured_leaves_a_claim_undecided(
+    whole: Path, number: int, run: str, key: str, lacks: str
+) -> None:
+    unmeasure(whole / run, key)
+    found = findings(collect(whole))
+    assert verdict(number, found) == "undecided"
+    (said,) = [note for note in sheet(found).notes if note.startswith(f"claim {number},")]
+    assert ": undecided; not measured in both: " in said and lacks in said
 
 
 def test_what_is_missing_leaves_a_claim_undecided(tmp_path: Path) -> None:

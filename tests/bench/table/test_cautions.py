@@ -18,12 +18,13 @@ from spf_bench import record as records
 from spf_bench.environment import Environment, git_state
 from spf_bench.errors import UserError
 from spf_bench.files.store import write_parquet
-from spf_bench.record import SCORES, RunRecord, Score
+from spf_bench.record import SCORES, MethodFacts, RunRecord, Score
 from spf_bench.report import write
 from spf_bench.table import seeds
+from spf_bench.table.costs import sheet as costs
 from spf_bench.table.formats import Interval, render
 from spf_bench.table.layout import Format
-from spf_bench.table.leaderboard import Wanted, show
+from spf_bench.table.leaderboard import Wanted, boards, show
 from spf_bench.table.model import Entry, build, collect
 from spf_bench.table.notes import DIRTY, cautions
 from tests.bench.table.test_table import put, score
@@ -66,6 +67,36 @@ def test_every_table_says_which_part_it_is_of_and_whose_code_is_unknown(part: Pa
     assert "37 of 40" in said
     costs = show(collect(part), Wanted(shape="2"), kind)
     assert "40 of 512 triples of world-v1" in costs and DIRTY in costs
+
+
+@pytest.fixture
+def twins(tmp_path: Path) -> Path:
+    """Two runs of methods that share a title; the first of uncommitted code, a part, with a score for few triples."""
+    method = MethodFacts("spf", "SPF", "tests", {}, True, False)
+    found = {"fid": score(1.0, 3, 1, "no face"), "clip_t": score(0.2)}
+    put(tmp_path, "spf", environment=environment(True), method=method, scores={"all": found}, preset=None)
+    whole = MethodFacts("other", "SPF", "tests", {}, True, False)
+    put(tmp_path, "spf", environment=environment(False), method=whole, preset=None)
+    return tmp_path
+
+
+@pytest.mark.parametrize("kind", [Format.text, Format.md, Format.tex, Format.json])
+def test_a_row_of_the_same_name_hides_no_caution(twins: Path, kind: Format) -> None:
+    said = show(collect(twins), Wanted(), kind)
+    assert f"{DIRTY}: SPF" in said and "FID: no face († SPF on 3 of 4)" in said
+    assert "4 of 512 triples" in show(collect(twins), Wanted(shape="2"), kind)
+    assert [row[0] for row in costs([entry.record for entry in collect(twins)]).rows] == ["SPF", "SPF"]
+
+
+def test_runs_of_one_published_row_say_what_tells_them_apart(tmp_path: Path) -> None:
+    named = "stage2.trainable=cross_attention"
+    for changes, dirty in (([], True), ([named], False)):
+        method = MethodFacts("spf", "SPF", "tests", {}, True, False, changes)
+        put(tmp_path, "spf", method=method, environment=environment(dirty))
+    for mean in (False, True):  # different settings are no two seeds
+        (board,) = boards(collect(tmp_path), Wanted(shape="1", mean=mean))
+        assert [row.label for row in board.table.rows] == ["SPF", f"SPF ({named})"]
+        assert f"{DIRTY}: SPF" in board.table.notes
 
 
 def test_latex_prints_what_its_comments_cannot(part: Path) -> None:
@@ -114,9 +145,13 @@ def test_parts_of_a_part_name_the_triples_they_come_from(part: Path) -> None:
 def test_every_track_says_its_own_part(part: Path) -> None:
     (entry,) = [e for e in collect(part) if e.record.method.name == "naive"]
     named = {track: replace(entry.record, track=track, n=n) for track, n in (("triples", 512), ("sequence", 64))}
-    assert list(cautions(named)) == ["a part of the test set: 64 of 512 triples of world-v1 on the track sequence"]
+    assert list(cautions(list(named.items()))) == [
+        "a part of the test set: 64 of 512 triples of world-v1 on the track sequence"
+    ]
     others = {**named, "other": replace(entry.record, track="retention", n=256)}
-    assert any("256 of 512 triples of world-v1 on the track retention" in line for line in cautions(others))
+    assert any(
+        "256 of 512 triples of world-v1 on the track retention" in line for line in cautions(list(others.items()))
+    )
 
 
 def seeded(folder: Path, name: str, seed: int, values: Sequence[float], dirty: bool = False) -> Entry:

@@ -15,7 +15,9 @@ from spf_bench.files.store import write_parquet
 from spf_bench.metrics.catalogue import catalogue
 from spf_bench.record import SCORES, Column, MethodFacts, RunRecord, Score, column_of
 from spf_bench.suite import Sampling
+from spf_bench.table.data import plain
 from spf_bench.table.formats import Format, Interval, render, render_published
+from spf_bench.table.leaderboard import Wanted, boards
 from spf_bench.table.model import Table, build, collect, groups
 from spf_bench.table.seeds import differences, merge
 
@@ -120,11 +122,61 @@ def test_over_alignment_is_told_by_the_paired_interval(four: Path) -> None:
     assert any("over-aligned" in note for note in table.notes)
 
 
+def lose(parquet: Path, response: list[float] | None) -> None:
+    """Give a run's scores per triple another response, none, or remove them where there was none."""
+    frame = pd.read_parquet(parquet).drop(columns="clip_t")
+    parquet.unlink()
+    if response is not None:
+        write_parquet(parquet, frame.assign(clip_t=response) if response else frame)
+
+
+@pytest.mark.parametrize("wanted", [Wanted(), Wanted(by_part=True), Wanted(shape="5")], ids=["all", "part", "shape"])
+@pytest.mark.parametrize("response", [None, [], [float("nan")] * 4], ids=["no parquet", "no column", "no number"])
+def test_who_cannot_be_told_to_have_responded_wins_nothing(
+    four: Path, response: list[float] | None, wanted: Wanted
+) -> None:
+    lose(four / "spf-0" / SCORES, response)
+    for board in boards(collect(four), wanted):
+        (spf,) = [row for row in board.table.rows if row.record.method.name == "spf"]
+        assert not spf.unresponsive and not spf.competes and not any(cell.best for cell in spf.cells.values())
+        assert best(board.table, "fid") == ["prompt_only"]
+        assert f"not ranked: CLIP-T not measured triple by triple: {spf.label}" in board.table.notes
+        told = {row["method"]: row["over_aligned"] for row in plain(board.table)["rows"]}
+        assert told["spf"] is None and told["naive"] is False
+
+
+def test_a_mean_of_seeds_one_of_which_did_not_measure_the_response_wins_nothing(four: Path) -> None:
+    put(four, "spf", fid=0.4, clip_t=(0.3, 0.3, 0.3, 0.3), seed=1)
+    lose(four / "spf-0" / SCORES, [])
+    (board,) = boards(collect(four), Wanted(mean=True))
+    assert best(board.table, "fid") == ["prompt_only"]
+    assert "not ranked: CLIP-T not measured triple by triple: SPF" in board.table.notes
+
+
+def test_where_the_original_has_no_response_all_compete(four: Path) -> None:
+    for run in ("original-2", "spf-0"):
+        lose(four / run / SCORES, [])
+    table = only(four)
+    assert best(table, "fid") == ["spf"] and not any("not ranked" in note for note in table.notes)
+    assert "CLIP-T was not measured triple by triple, so over-alignment cannot be told" in table.notes
+    assert not any("spf-bench" in note for note in table.notes)
+
+
 def test_without_the_original_nothing_is_flagged_but_said(tmp_path: Path) -> None:
     put(tmp_path, "naive")
     table = only(tmp_path)
     assert not table.rows[0].unresponsive
     assert any("--method original --suite world --testset world-v1 --limit 4" in note for note in table.notes)
+
+
+@pytest.mark.parametrize("facts", [{"made": "elsewhere"}, {"beside": "naive-0"}])
+def test_images_made_elsewhere_suggest_no_command_for_originals(tmp_path: Path, facts: dict[str, object]) -> None:
+    put(tmp_path, "spf", facts=facts, command="spf-bench score --name spf", created="2025-01-01T00:00:00+00:00")
+    (note,) = [note for note in only(tmp_path).notes if "over-alignment" in note]
+    assert note == "over-alignment cannot be told without the original portraits"
+    put(tmp_path, "naive")
+    (note,) = [note for note in only(tmp_path).notes if "over-alignment" in note]
+    assert "spf-bench run --method original" in note
 
 
 def test_a_partial_number_does_not_compete(four: Path) -> None:
