@@ -18,7 +18,9 @@ from spf_bench.triple import Triple, image
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-NAMES = {ours: row.method for rows in published.TABLES.values() for row in rows for ours in row.ours}
+NAMES = {
+    ours: row.method.removesuffix(" (SPF)") for rows in published.TABLES.values() for row in rows for ours in row.ours
+}
 """What the paper calls a method with some of its settings changed."""
 
 

@@ -104,16 +104,19 @@ def _endings() -> str:
 
 
 def _of(runs: list[Entry], notes: list[str], wanted: Wanted) -> Iterator[Board]:
-    if wanted.shape in published.TABLES:
-        runs, missing = shapes.shaped(runs, str(wanted.shape))
+    in_shape = wanted.shape in published.TABLES
+    if in_shape:
+        runs, missing = shapes.members(runs, str(wanted.shape))
         notes = [*notes, *missing]
     if wanted.mean:
         runs, told = seeds.merge_all(runs)
         notes = [*notes, *told]
+    if in_shape:
+        runs = shapes.named(runs, str(wanted.shape))
     for part in [ALL, *map(str, PARTS)] if wanted.by_part else [ALL]:
         if part in runs[0].record.scores:
             table = table_of(runs, part, notes)
-            if wanted.shape in published.TABLES:
+            if in_shape:
                 table = replace(table, heading=f"in the shape of Table {wanted.shape}; {table.heading}")
             yield Board(table, tuple(_sheets(table, runs, wanted)))
 

@@ -26,13 +26,13 @@ class Published:
     values: tuple[float, ...]
     """In the order of ``COLUMNS``."""
     ours: tuple[Ours, ...] = ()
-    """The runs of ours that are this row; any of them will do."""
+    """The runs of ours that are this row; the first that is there stands for it."""
     note: str = ""
     """What the paper says of the row."""
 
 
 _NAIVE: tuple[Ours, ...] = (("naive", ()), ("spf", ("stage2=null",)))
-_WHOLE: tuple[Ours, ...] = (("spf", ()), ("spf", ("stage2.trainable=cross_attention",)))
+_WHOLE: tuple[Ours, ...] = (("spf", ()),)
 
 
 def _set(change: str) -> tuple[Ours, ...]:
@@ -67,7 +67,7 @@ TABLES = {
             "Adapter on cross-attention", (5.93, 0.37, 0.520, 0.80, 61.70, 0.27, 0.25, 1.31),
             _set("stage2.trainable=adapter"),
         ),
-        Published("Cross-attention (SPF)", _SPF.values, _WHOLE),
+        Published("Cross-attention (SPF)", _SPF.values, _set("stage2.trainable=cross_attention")),
     ),
     "5": (
         Published("Only stage 1", ROWS[0].values, _NAIVE, "naive fine-tuning of Table 1"),

@@ -24,7 +24,7 @@ from spf_bench.table import seeds
 from spf_bench.table.costs import sheet as costs
 from spf_bench.table.formats import Interval, render
 from spf_bench.table.layout import Format
-from spf_bench.table.leaderboard import Wanted, boards, show
+from spf_bench.table.leaderboard import Wanted, show
 from spf_bench.table.model import Entry, build, collect
 from spf_bench.table.notes import DIRTY, cautions
 from tests.bench.table.test_table import put, score
@@ -86,17 +86,6 @@ def test_a_row_of_the_same_name_hides_no_caution(twins: Path, kind: Format) -> N
     assert f"{DIRTY}: SPF" in said and "FID: no face († SPF on 3 of 4)" in said
     assert "4 of 512 triples" in show(collect(twins), Wanted(shape="2"), kind)
     assert [row[0] for row in costs([entry.record for entry in collect(twins)]).rows] == ["SPF", "SPF"]
-
-
-def test_runs_of_one_published_row_say_what_tells_them_apart(tmp_path: Path) -> None:
-    named = "stage2.trainable=cross_attention"
-    for changes, dirty in (([], True), ([named], False)):
-        method = MethodFacts("spf", "SPF", "tests", {}, True, False, changes)
-        put(tmp_path, "spf", method=method, environment=environment(dirty))
-    for mean in (False, True):  # different settings are no two seeds
-        (board,) = boards(collect(tmp_path), Wanted(shape="1", mean=mean))
-        assert [row.label for row in board.table.rows] == ["SPF", f"SPF ({named})"]
-        assert f"{DIRTY}: SPF" in board.table.notes
 
 
 def test_latex_prints_what_its_comments_cannot(part: Path) -> None:

@@ -113,6 +113,27 @@ def test_the_papers_shape_takes_its_rows_in_its_order(tmp_path: Path) -> None:
         boards(collect(tmp_path / "other"), Wanted(shape="4"))
 
 
+@pytest.mark.parametrize("mean", [False, True])
+def test_rows_of_the_papers_shape_are_told_apart_by_their_settings(tmp_path: Path, mean: bool) -> None:
+    variants = {"all": [], "lora": ["stage2.trainable=lora"], "cross_attention": ["stage2.trainable=cross_attention"]}
+    for trained, changes in variants.items():
+        method = MethodFacts("spf", "SPF", "tests", {"stage2": {"trainable": trained}}, True, False, changes)
+        for seed in (0, 1):
+            put(tmp_path, "spf", fid=float(len(trained)), clip_t=around(0.3, seed), method=method, seed=seed)
+    only_first = MethodFacts("spf", "SPF", "tests", {}, True, False, ["stage2=null"])
+    put(tmp_path, "spf", clip_t=around(0.3), method=only_first)
+    put(tmp_path, "naive", fid=5.0, clip_t=around(0.3))
+    put(tmp_path, "original", clip_t=around(0.1))
+    found = {}
+    for number in ("1", "4"):
+        (board,) = boards(collect(tmp_path), Wanted(shape=number, mean=mean))
+        found[number] = {row.label: row.cells["fid"].score.mean for row in board.table.rows}
+    expected = {"Full weights (SPF)": 3.0, "LoRA on cross-attention": 4.0, "Cross-attention": 15.0}
+    by_seed = {f"{row} (seed {seed})": fid for row, fid in expected.items() for seed in (0, 1)}
+    assert list(found["4"].items())[1:] == list((expected if mean else by_seed).items())
+    assert list(found["1"])[1:] == ["Naive Fine-Tuning", *(["SPF"] if mean else ["SPF (seed 0)", "SPF (seed 1)"])]
+
+
 def test_json_holds_everything_that_was_asked_for(three: Path) -> None:
     told = json.loads(show(collect(three), Wanted(significance=True, costs=True, published=True), Format.json))
     (table,) = told["tables"]
