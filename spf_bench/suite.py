@@ -136,6 +136,13 @@ class Suite(ABC):
         """Folders or files of all judges, by name."""
         return {name: self.judge(name) for name in self.judge_names}
 
+    def require(self) -> None:  # noqa: B027 (what comes with the package is there)
+        """See to it that all is here that a run needs, before it begins: base model, judges and packages.
+
+        Raises:
+            UserError: Something is not; all of it is named.
+        """
+
     @property
     def on_request(self) -> tuple[str, ...]:
         """Keys of the metrics that were asked for beside the suite's own."""

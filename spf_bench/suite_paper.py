@@ -65,6 +65,9 @@ class PaperSuite(Suite):
     def judge(self, name: str) -> Path:
         return weights.path(name)
 
+    def require(self) -> None:
+        self.settings.require(base=True)
+
     @property
     def judges(self) -> dict[str, Path]:
         self.settings.require()
@@ -76,7 +79,7 @@ class PaperSuite(Suite):
 
     @cached_property
     def digests(self) -> dict[str, str]:
-        self.settings.require(base=True)
+        self.settings.require()
         said = "" if self.settings.precision == "float32" else f" in {self.settings.precision}"
         return {name: weights.digest(name) + said for name in self.settings.checkpoints}
 

@@ -12,9 +12,13 @@ from PIL import Image
 from spf_bench import paper, weights
 from spf_bench.errors import UserError
 from spf_bench.files import remembered
+from spf_bench.method import get_method
 from spf_bench.paper import Settings
 from spf_bench.portraits import Portraits
-from spf_bench.suite import get_suite
+from spf_bench.progress import Silent
+from spf_bench.run.execute import execute
+from spf_bench.run.plan import Run
+from spf_bench.suite import Preset, get_suite
 from spf_bench.testset import available
 from spf_train.config import PRESETS
 
@@ -75,8 +79,24 @@ def test_what_it_does_not_measure_is_known_without_a_network(monkeypatch):
 
 def test_nothing_runs_without_weights_and_packages():
     with pytest.raises(UserError) as caught:
-        _ = get_suite("paper").digests
+        get_suite("paper").require()
     assert {"base", "clip", "mps", "inception"} <= {problem.subject for problem in caught.value.problems}
+
+
+def test_scores_need_no_base_model():
+    with pytest.raises(UserError) as caught:
+        _ = get_suite("paper").digests
+    named = {problem.subject for problem in caught.value.problems}
+    assert {"clip", "mps", "inception"} <= named and "base" not in named
+
+
+def test_a_run_asks_for_all_of_it_before_anything_starts(frozen, tmp_path):
+    run = Run("original", get_method("original"), get_suite("paper"), frozen, None, Preset("default", "paper", 1), 0,
+              tmp_path / "runs", "cpu")  # fmt: skip
+    with pytest.raises(UserError) as caught:
+        execute(run, Silent())
+    assert {"base", "clip"} <= {problem.subject for problem in caught.value.problems}
+    assert not (tmp_path / "runs").exists()
 
 
 def test_digests_tell_the_precision(monkeypatch):
