@@ -21,6 +21,8 @@ ON_REQUEST = {
     "hps_v20": "hps_v20",
 }
 """Metrics that are scored only where asked for, and the checkpoint each needs besides the suite's."""
+OWN = tuple(row.name for row in weights.chosen(()) if row.name != "base")
+"""Names of the checkpoints that the suite's own metrics look through."""
 MODULES = {
     "open_clip": "clip_open, hps",
     "torchvision": "clip_open, hps",
@@ -68,8 +70,7 @@ class Settings:
     @property
     def checkpoints(self) -> tuple[str, ...]:
         """Names of the checkpoints that scoring needs."""
-        needed = [row.name for row in weights.chosen(()) if row.name != "base"]
-        return tuple(dict.fromkeys([*needed, *(ON_REQUEST[key] for key in self.extra)]))
+        return tuple(dict.fromkeys([*OWN, *(ON_REQUEST[key] for key in self.extra)]))
 
     def require(self, base: bool = False) -> None:
         """See to it that everything scoring needs is here, and the base model where asked, before anything runs.

@@ -150,7 +150,7 @@ class Suite(ABC):
 
     @property
     def digests(self) -> dict[str, str]:
-        """SHA-256 of all judges, by name, and their precision: what scores depend on besides the images.
+        """SHA-256 of its own metrics' judges, by name, and their precision: what scores depend on besides the images.
 
         Raises:
             UserError: Something that scoring needs is not here; all of it is named.
@@ -160,6 +160,11 @@ class Suite(ABC):
 
         said = "" if precision.asked() == precision.EXACT else f" in {precision.asked()}"
         return {name: folder_sha256(folder) + said for name, folder in self.judges.items()}
+
+    @property
+    def digests_on_request(self) -> dict[str, str]:
+        """SHA-256 of the judges that only metrics on request look through: they change no column of another."""
+        return {}
 
     @abstractmethod
     def trainset(self, seed: int, n: int) -> Sequence[TrainSample]:

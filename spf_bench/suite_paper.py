@@ -1,6 +1,6 @@
 """The paper's setting: a Stable Diffusion 1.5 of 512 pixels, published judges, the user's own training portraits."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
@@ -9,7 +9,7 @@ from spf_bench import weights
 from spf_bench.errors import UserError
 from spf_bench.files.remembered import sha256_of
 from spf_bench.files.store import digest
-from spf_bench.paper import ON_REQUEST, TRAINSET, Settings
+from spf_bench.paper import ON_REQUEST, OWN, TRAINSET, Settings
 from spf_bench.portraits import Portraits
 from spf_bench.suite import Preset, Sampling, Suite, TrainSample
 from spf_bench.weights.base import base_path
@@ -80,8 +80,15 @@ class PaperSuite(Suite):
     @cached_property
     def digests(self) -> dict[str, str]:
         self.settings.require()
+        return self._digests(OWN)
+
+    @cached_property
+    def digests_on_request(self) -> dict[str, str]:
+        return self._digests([name for name in self.settings.checkpoints if name not in OWN])
+
+    def _digests(self, names: Iterable[str]) -> dict[str, str]:
         said = "" if self.settings.precision == "float32" else f" in {self.settings.precision}"
-        return {name: weights.digest(name) + said for name in self.settings.checkpoints}
+        return {name: weights.digest(name) + said for name in names}
 
     def trainset(self, seed: int, n: int) -> Sequence[TrainSample]:
         return Portraits.open(self._folder, self.image_size).drawn(seed, n)

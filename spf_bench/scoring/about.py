@@ -46,7 +46,7 @@ def asked(job: "Job", conditions: Conditions | None, keys: Sequence[str]) -> dic
         "scoring": setting.scoring,
         "scoring_code": code(setting.suite),
         "training": {},
-        "weights": pipeline | setting.suite.digests,
+        "weights": pipeline | setting.suite.digests | setting.suite.digests_on_request,
         "facts": facts,
     }
 

@@ -16,7 +16,7 @@ from spf_bench.run.costs import Meter
 from spf_bench.run.mend import mend
 from spf_bench.scoring.about import asked
 from spf_bench.scoring.beside import Conditions
-from spf_bench.scoring.fingerprint import code, lacking
+from spf_bench.scoring.fingerprint import code, lacking, same_code
 from spf_bench.scoring.one_batch import Pair, Unreadable, read_rgb
 from spf_bench.scoring.one_pass import batches, score
 from spf_bench.scoring.others import all_unreadable, keep_beside
@@ -73,7 +73,7 @@ class Job:
     def _known(self) -> records.RunRecord | None:
         """Return the record of today's scoring, of whatever metrics."""
         known = records.RunRecord.load(self.folder / records.RECORD) if records.complete(self.folder) else None
-        return known if known is not None and known.scoring_code == code(self.setting.suite) else None
+        return known if known is not None and same_code(known, self.setting.suite) else None
 
     def _score(self, conditions: Conditions | None, progress: Progress, share: Share) -> records.RunRecord:
         known = share.once(self._known)
@@ -121,7 +121,10 @@ class Job:
         from spf_bench.scoring.parts import Parts
 
         setting, features = self.setting, self.setting.out / "cache" / "features"
-        parts = Parts(self.folder / "parts", digest([code(setting.suite), [metric.key for metric in metrics]]))
+        parts = Parts(
+            self.folder / "parts",
+            digest([code(setting.suite), setting.suite.digests_on_request, [metric.key for metric in metrics]]),
+        )
         own = share.of_processes(batches(self.pairs, setting.batch))
         task = progress.task(f"scores of {self.name}", sum(map(len, own)))
         try:

@@ -4,6 +4,7 @@ import json
 import os
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from spf_bench.portraits import Portraits
 from spf_bench.progress import Silent
 from spf_bench.run.execute import execute
 from spf_bench.run.plan import Run
+from spf_bench.scoring.fingerprint import code, fingerprint, same_code
 from spf_bench.suite import Preset, get_suite
 from spf_bench.testset import available
 from spf_train.config import PRESETS
@@ -105,6 +107,21 @@ def test_digests_tell_the_precision(monkeypatch):
     assert get_suite("paper").digests["mps"] == "mps"
     monkeypatch.setenv("SPF_BENCH_PRECISION", "bfloat16")
     assert get_suite("paper").digests["mps"] == "mps in bfloat16"
+
+
+def test_metrics_on_request_leave_the_way_of_scoring_as_it_is(monkeypatch):
+    monkeypatch.setattr(Settings, "require", lambda self, base=False: None)
+    monkeypatch.setattr(weights, "digest", lambda name: name)
+    before = get_suite("paper")
+    assert before.digests_on_request == {}
+    monkeypatch.setenv("SPF_BENCH_METRICS", "lpips_vgg,seg_cons_hungarian,hps_v20")
+    after = get_suite("paper")
+    assert fingerprint(before) == fingerprint(after)
+    assert set(after.digests_on_request) == {"vgg16", "hps_v20"}
+    known = SimpleNamespace(scoring_code=code(before), weights=after.digests | after.digests_on_request)
+    assert same_code(known, before) and same_code(known, after)
+    known.weights["hps_v20"] = "another"
+    assert not same_code(known, after)
 
 
 def test_packages_that_cannot_be_imported_are_named_with_the_reason(monkeypatch):
