@@ -136,6 +136,14 @@ class Suite(ABC):
         """Folders or files of all judges, by name."""
         return {name: self.judge(name) for name in self.judge_names}
 
+    def limited_to(self, keys: Sequence[str]) -> Self:
+        """Return the suite with what these of its metrics need and no more, as far as it tells; none: as it is.
+
+        Raises:
+            UserError: It has no metric of such a key.
+        """
+        return self
+
     def require(self) -> None:  # noqa: B027 (what comes with the package is there)
         """See to it that all is here that a run needs, before it begins: base model, judges and packages.
 

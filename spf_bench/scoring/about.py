@@ -58,6 +58,7 @@ def _command(job: "Job", conditions: Conditions | None, keys: Sequence[str]) -> 
         words += [option, str(path)]
     words += ["--name", job.name, "--suite", setting.suite.name]
     words += ["--metrics", ",".join(keys)] if keys else []
+    words += ["--also", ",".join(setting.suite.on_request)] if setting.suite.on_request and not keys else []
     words += ["--limit", str(setting.limit)] if setting.limit is not None else []
     words += ["--dtype", precision.asked()] if precision.asked() != precision.EXACT else []
     words += ["--beside", conditions.run] if conditions else []

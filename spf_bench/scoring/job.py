@@ -8,6 +8,7 @@ from typing import Any
 
 from spf_bench import record as records
 from spf_bench.environment import describe
+from spf_bench.facts import facts
 from spf_bench.files.locks import hold
 from spf_bench.files.store import digest, file_sha256
 from spf_bench.memory import FOLDER, Halving, noted
@@ -50,20 +51,22 @@ class Job:
     def folder(self) -> Path:
         """Where its record goes, named by a hash of the images' pixels, the suite, and the precision if it is rough."""
         captions = self.setting.captions
-        facts = [captions.sha256, len(self.pairs), self.originals_sha256, self.images_sha256, self.setting.suite.name]
-        facts += [precision.asked()] if precision.asked() != precision.EXACT else []
-        return self.setting.out / captions.name / f"{self.name}-{digest(facts, 8)}"
+        named = [captions.sha256, len(self.pairs), self.originals_sha256, self.images_sha256, self.setting.suite.name]
+        named += [precision.asked()] if precision.asked() != precision.EXACT else []
+        return self.setting.out / captions.name / f"{self.name}-{digest(named, 8)}"
 
     def execute(self, conditions: Conditions | None, progress: Progress, share: Share = ALONE) -> records.RunRecord:
         """Score what is not scored yet and return the record, the same one in every process of ``share``."""
         if (done := share.once(lambda: self._finished(conditions, progress))) is not None:
             return done
-        self.setting.chosen(share.once(self._columns))  # what cannot be scored is refused before anything is written
+        before = share.once(self._columns)
+        job = self._widened(before)
+        job.setting.chosen(before)  # what cannot be scored is refused before anything is written
         with hold(self.folder, progress.note):
             done = share.once(lambda: self._finished(conditions, progress))
             if done is None:
                 share.once(lambda: mend(self.setting.out, self.folder, progress))
-            return done or self._score(conditions, progress, share)
+            return done or job._score(conditions, progress, share)
 
     def _finished(self, conditions: Conditions | None, progress: Progress) -> records.RunRecord | None:
         known = self._known()
@@ -80,6 +83,14 @@ class Job:
         """Return the metrics that were scored before: they stay, computed again where another is."""
         known = self._known()
         return {column.key for column in known.columns} if known else set()
+
+    def _widened(self, before: set[str]) -> "Job":
+        """Return the job over a suite that has the metrics of ``before`` as well, as far as they are still known."""
+        asked = self.setting.metrics or tuple(self.setting.loaded)
+        more = [column.key for column in facts()[0] if column.key in before - self.setting.loaded.keys()]
+        if not more:
+            return self
+        return replace(self, setting=replace(self.setting, suite=self.setting.suite.limited_to([*asked, *more])))
 
     def _score(self, conditions: Conditions | None, progress: Progress, share: Share) -> records.RunRecord:
         metrics = self.setting.chosen(share.once(self._columns))

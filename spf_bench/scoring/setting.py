@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from spf_bench.errors import Problem, UserError, unknown
-from spf_bench.paper import ON_REQUEST
 from spf_bench.scoring.captions import Captions
 from spf_bench.scoring.fingerprint import fingerprint
 from spf_bench.scoring.match import Matched
@@ -56,6 +55,4 @@ class Setting:
 
 
 def _lost(key: str) -> Problem:
-    if key in ON_REQUEST:
-        return Problem(key, "is scored on request", f"--also {key}, or choose another --out")
     return Problem(key, "no metric of that name is here", "install what it came with, or choose another --out")

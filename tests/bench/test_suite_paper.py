@@ -124,6 +124,41 @@ def test_metrics_on_request_leave_the_way_of_scoring_as_it_is(monkeypatch):
     assert not same_code(known, after)
 
 
+@pytest.mark.parametrize(
+    ("keys", "needed"),
+    [
+        (("psnr", "ssim"), set()),
+        (("mps",), {"clip", "mps"}),
+        (("lpips_vgg", "id"), {"vgg16", "buffalo_l"}),
+        (("lpips", "clip_open"), {"alexnet", "clip_datacomp"}),
+    ],
+)
+def test_a_few_metrics_need_their_own_checkpoints_alone(monkeypatch, keys, needed):
+    asked = []
+    monkeypatch.setattr(paper, "missing_packages", lambda only: asked.append(only) or iter(()))
+    suite = get_suite("paper").limited_to(keys)
+    assert set(suite.settings.checkpoints) == needed and suite.on_request == tuple(key for key in keys if "vgg" in key)
+    if needed:
+        with pytest.raises(UserError) as caught:
+            _ = suite.digests
+        assert {problem.subject for problem in caught.value.problems} == needed
+    else:
+        assert suite.digests == {} and [metric.key for metric in suite.metrics("cpu")] == [*keys]
+    assert asked and set(asked) == {keys}
+
+
+def test_an_unknown_metric_is_told_from_all_there_are():
+    with pytest.raises(UserError, match="no metric of the suite 'paper' is called 'lpips_vg'") as caught:
+        get_suite("paper").limited_to(["psnr", "lpips_vg"])
+    assert "lpips_vgg" in caught.value.why
+
+
+def test_packages_of_a_few_metrics(monkeypatch):
+    monkeypatch.setattr(paper, "MODULES", {"no_such_package": "id, hps", "no_other": "clip_open"})
+    assert [problem.subject for problem in paper.missing_packages(["hps"])] == ["no_such_package"]
+    assert not list(paper.missing_packages(["psnr"]))
+
+
 def test_packages_that_cannot_be_imported_are_named_with_the_reason(monkeypatch):
     monkeypatch.setattr(paper, "MODULES", {"json": "nobody", "no_such_package": "id"})
     (problem,) = paper.missing_packages()

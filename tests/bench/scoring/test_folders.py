@@ -105,6 +105,15 @@ def test_columns_of_another_precision_or_of_other_code_stay(theirs, tmp_path, mo
     assert after.scores["all"]["clip_i"] == exact.scores["all"]["clip_i"]
 
 
+def test_pixels_are_compared_in_the_papers_setting_without_a_checkpoint(theirs, tmp_path, monkeypatch):
+    for name in ("SPF_BENCH_WEIGHTS", "XDG_CACHE_HOME", "TORCH_HOME", "HF_HOME"):
+        monkeypatch.setenv(name, str(tmp_path / name))
+    record = scored(theirs, tmp_path / "runs", suite="paper", metrics=["psnr"])
+    assert [column.key for column in record.columns] == ["psnr"] and record.weights == {}
+    more = scored(theirs, tmp_path / "runs", suite="paper", metrics=["ssim"])
+    assert more.run == record.run and [column.key for column in more.columns] == ["psnr", "ssim"]
+
+
 def test_a_column_whose_metric_is_gone_is_not_dropped(theirs, tmp_path, monkeypatch, suite):
     before = scored(theirs, tmp_path / "runs")
     own = type(suite).metrics
