@@ -109,13 +109,33 @@ def set_threads(threads: int | None) -> None:
 
 
 def pick_device(wanted: str | None) -> str:
-    """Return ``wanted``, or CUDA where there is one, or the CPU."""
+    """Return ``wanted``, or CUDA where there is one, or the CPU.
+
+    Raises:
+        UserError: There is no such device here.
+    """
     import torch
 
     from spf_bench.errors import UserError
 
     if wanted is None:
         return "cuda" if torch.cuda.is_available() else "cpu"
-    if wanted.startswith("cuda") and not torch.cuda.is_available():
-        raise UserError(f"device {wanted!r} is not available", "torch sees no CUDA device", "use --device cpu")
+    if why := _absent(wanted):
+        raise UserError(f"device {wanted!r} is not available", why, "use --device cpu")
     return wanted
+
+
+def _absent(wanted: str) -> str | None:
+    """Return why torch cannot compute on a device; None where it can. Nothing is put on a GPU for it."""
+    import torch
+
+    try:
+        device = torch.device(wanted)
+        if device.type == "cuda":
+            count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+            many = "1 CUDA device, cuda:0" if count == 1 else f"{count} CUDA devices, cuda:0 to cuda:{count - 1}"
+            return None if (device.index or 0) < count else f"torch sees {many if count else 'no CUDA device'}"
+        torch.zeros(1, device=device).cpu()
+    except (RuntimeError, AssertionError):  # a build without that kind of device asserts
+        return "torch cannot compute on it here"
+    return None

@@ -2,7 +2,7 @@
 
 import importlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -21,10 +21,12 @@ ON_REQUEST = {
     "hps_v20": "hps_v20",
 }
 """Metrics that are scored only where asked for, and the checkpoint each needs besides the suite's."""
+OWN = tuple(row.name for row in weights.chosen(()) if row.name != "base")
+"""Names of the checkpoints that the suite's own metrics look through."""
 MODULES = {
-    "open_clip": "clip_open, hps",
-    "torchvision": "clip_open, hps",
-    "segment_anything": "seg_cons",
+    "open_clip": "clip_open, hps, hps_v20",
+    "torchvision": "clip_open, hps, hps_v20",
+    "segment_anything": "seg_cons, seg_cons_hungarian",
     "insightface": "id",
     "onnxruntime": "id",
 }
@@ -45,6 +47,8 @@ class Settings:
     """Metrics of ``ON_REQUEST`` that are scored too."""
     precision: str = "float32"
     """What the judges compute in, one of ``PRECISIONS``."""
+    only: tuple[str, ...] = ()
+    """Keys of the metrics that are scored, where not all of the suite's own and those of ``extra`` are."""
 
     @classmethod
     def from_environment(cls) -> Self:
@@ -68,8 +72,14 @@ class Settings:
     @property
     def checkpoints(self) -> tuple[str, ...]:
         """Names of the checkpoints that scoring needs."""
-        needed = [row.name for row in weights.chosen(()) if row.name != "base"]
-        return tuple(dict.fromkeys([*needed, *(ON_REQUEST[key] for key in self.extra)]))
+        if self.only:
+            rows = weights.CHECKPOINTS.values()
+            return tuple(row.name for row in rows if row.name != "base" and {*row.used_by} & {*self.only})
+        return tuple(dict.fromkeys([*OWN, *(ON_REQUEST[key] for key in self.extra)]))
+
+    def asked(self, key: str) -> bool:
+        """Whether a metric is scored."""
+        return key in self.only if self.only else key not in ON_REQUEST or key in self.extra
 
     def require(self, base: bool = False) -> None:
         """See to it that everything scoring needs is here, and the base model where asked, before anything runs.
@@ -77,14 +87,16 @@ class Settings:
         Raises:
             UserError: Packages or checkpoints are missing; all of them are named.
         """
-        problems = [*missing_packages(), *(_no_base(self.base) if base else ()), *_unusable(self.checkpoints)]
+        problems = [*missing_packages(self.only), *(_no_base(self.base) if base else ()), *_unusable(self.checkpoints)]
         if problems:
             raise UserError(f"{len(problems)} things the paper suite needs are not here", problems=problems)
 
 
-def missing_packages() -> Iterator[Problem]:
-    """Name the packages that cannot be imported, with the reason."""
+def missing_packages(only: Sequence[str] = ()) -> Iterator[Problem]:
+    """Name the packages that cannot be imported, with the reason; those of some metrics, or of all."""
     for name, used_by in MODULES.items():
+        if only and not {*used_by.split(", ")} & {*only}:
+            continue
         try:
             importlib.import_module(name)
         except (ImportError, OSError, RuntimeError) as error:  # RuntimeError: a torchvision built for another torch

@@ -136,6 +136,21 @@ class Suite(ABC):
         """Folders or files of all judges, by name."""
         return {name: self.judge(name) for name in self.judge_names}
 
+    def limited_to(self, keys: Sequence[str]) -> Self:
+        """Return the suite with what these of its metrics need and no more, as far as it tells; none: as it is.
+
+        Raises:
+            UserError: It has no metric of such a key.
+        """
+        return self
+
+    def require(self) -> None:  # noqa: B027 (what comes with the package is there)
+        """See to it that all is here that a run needs, before it begins: base model, judges and packages.
+
+        Raises:
+            UserError: Something is not; all of it is named.
+        """
+
     @property
     def on_request(self) -> tuple[str, ...]:
         """Keys of the metrics that were asked for beside the suite's own."""
@@ -143,7 +158,7 @@ class Suite(ABC):
 
     @property
     def digests(self) -> dict[str, str]:
-        """SHA-256 of all judges, by name, and their precision: what scores depend on besides the images.
+        """SHA-256 of its own metrics' judges, by name, and their precision: what scores depend on besides the images.
 
         Raises:
             UserError: Something that scoring needs is not here; all of it is named.
@@ -153,6 +168,11 @@ class Suite(ABC):
 
         said = "" if precision.asked() == precision.EXACT else f" in {precision.asked()}"
         return {name: folder_sha256(folder) + said for name, folder in self.judges.items()}
+
+    @property
+    def digests_on_request(self) -> dict[str, str]:
+        """SHA-256 of the judges that only metrics on request look through: they change no column of another."""
+        return {}
 
     @abstractmethod
     def trainset(self, seed: int, n: int) -> Sequence[TrainSample]:

@@ -1,19 +1,25 @@
 """The paper's setting: a Stable Diffusion 1.5 of 512 pixels, published judges, the user's own training portraits."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from copy import copy
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from spf_bench import weights
-from spf_bench.errors import UserError
+from spf_bench.errors import UserError, unknown
 from spf_bench.files.remembered import sha256_of
 from spf_bench.files.store import digest
-from spf_bench.paper import ON_REQUEST, TRAINSET, Settings
+from spf_bench.paper import ON_REQUEST, OWN, TRAINSET, Settings
 from spf_bench.portraits import Portraits
 from spf_bench.suite import Preset, Sampling, Suite, TrainSample
 from spf_bench.weights.base import base_path
 from spf_bench.weights.places import cache_home
+from spf_bench.weights.table import CHECKPOINTS
+
+if TYPE_CHECKING:
+    from spf_bench.metrics.base import Facts
 
 PORTRAITS = 230_000  # as many as the paper has before filtering; a smaller folder is used whole
 
@@ -65,6 +71,28 @@ class PaperSuite(Suite):
     def judge(self, name: str) -> Path:
         return weights.path(name)
 
+    def limited_to(self, keys: Sequence[str]) -> Self:
+        if not keys:
+            return self
+        from spf_bench.metrics import plugins
+
+        offered = {kind.key for kind in self._kinds()}
+        for key in keys:
+            if key not in offered:
+                raise unknown(f"metric of the suite {self.name!r}", key, offered, "spf-bench list metrics")
+        asked = tuple(key for key in keys if key in ON_REQUEST)
+        # Nobody knows which of the suite's networks a plug-in looks through.
+        all_of_them = bool(plugins.discover().metrics.keys() & set(keys))
+        extra = tuple(dict.fromkeys([*self.settings.extra, *asked])) if all_of_them else asked
+        other = copy(self)
+        for known in ("digests", "digests_on_request"):
+            vars(other).pop(known, None)
+        vars(other)["settings"] = replace(self.settings, extra=extra, only=() if all_of_them else tuple(keys))
+        return other
+
+    def require(self) -> None:
+        self.settings.require(base=True)
+
     @property
     def judges(self) -> dict[str, Path]:
         self.settings.require()
@@ -76,9 +104,19 @@ class PaperSuite(Suite):
 
     @cached_property
     def digests(self) -> dict[str, str]:
-        self.settings.require(base=True)
+        self.settings.require()
+        needed = self.settings.checkpoints
+        # Those that nothing asked for looks through need not be here; where they are, they name the way of scoring,
+        # so that a record of few metrics stands beside those of all.
+        return self._digests([name for name in OWN if name in needed or weights.status(CHECKPOINTS[name]).usable])
+
+    @cached_property
+    def digests_on_request(self) -> dict[str, str]:
+        return self._digests([name for name in self.settings.checkpoints if name not in OWN])
+
+    def _digests(self, names: Iterable[str]) -> dict[str, str]:
         said = "" if self.settings.precision == "float32" else f" in {self.settings.precision}"
-        return {name: weights.digest(name) + said for name in self.settings.checkpoints}
+        return {name: weights.digest(name) + said for name in names}
 
     def trainset(self, seed: int, n: int) -> Sequence[TrainSample]:
         return Portraits.open(self._folder, self.image_size).drawn(seed, n)
@@ -87,20 +125,24 @@ class PaperSuite(Suite):
         return {"portraits": self._portraits_sha256, "seed": seed, "n": n}
 
     def metrics(self, device: str) -> list[Any]:
-        from spf_bench.metrics import for_suite
+        from spf_bench.metrics.paper import paper_metrics
+        from spf_bench.metrics.plugins import join
 
-        return list(for_suite(self.name, device))
+        return list(join(self.name, device, paper_metrics(device, self.settings), self.settings.only))
 
     def lacking(self, scores: Sequence[str]) -> list[str]:
-        from spf_bench.metrics.base import Group
-        from spf_bench.metrics.catalogue import catalogue
         from spf_bench.metrics.plugins import columns
 
-        # Told from the classes alone: to load the judges takes minutes.
         unasked = ON_REQUEST.keys() - set(self.settings.extra)
-        kinds = [kind for kind in catalogue() if kind.group is not Group.world and kind.key not in unasked]
-        measured = {column for kind in kinds for column in columns(kind)}
+        measured = {column for kind in self._kinds() if kind.key not in unasked for column in columns(kind)}
         return [name for name in scores if name not in measured]
+
+    def _kinds(self) -> "list[type[Facts]]":
+        """Return the classes of all metrics that it may have: to load the judges takes minutes."""
+        from spf_bench.metrics.base import Group
+        from spf_bench.metrics.catalogue import catalogue
+
+        return [kind for kind in catalogue() if kind.group is not Group.world]
 
     @cached_property
     def _portraits_sha256(self) -> str:

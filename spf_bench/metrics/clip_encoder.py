@@ -39,9 +39,10 @@ class Preprocess:
 
     @classmethod
     def from_pretrained(cls, folder: Path) -> Self:
-        """Read the image processor's settings beside a CLIP."""
+        """Read the image processor's settings beside a CLIP, whether sides are numbers, as OpenAI's, or named."""
         facts = json.loads((folder / "preprocessor_config.json").read_text())
-        return cls(facts["crop_size"]["height"], tuple(facts["image_mean"]), tuple(facts["image_std"]))
+        size = _side(facts["crop_size"] if "crop_size" in facts else facts["size"])
+        return cls(size, tuple(facts["image_mean"]), tuple(facts["image_std"]))
 
     def __call__(self, images: Image) -> Tensor:
         """Turn RGB images [B, H, W, 3] uint8 into pixels [B, 3, size, size] float32."""
@@ -127,3 +128,7 @@ def warn_cut(texts: Sequence[str], lengths: Sequence[int], context: int) -> None
     long = [text for text, length in zip(texts, lengths, strict=True) if length > context]
     if long:
         warnings.warn(f"{len(long)} texts exceed the {context} tokens a scorer reads, e.g. {long[0]!r}", stacklevel=3)
+
+
+def _side(size: int | dict[str, int]) -> int:
+    return size if isinstance(size, int) else size["shortest_edge" if "shortest_edge" in size else "height"]

@@ -14,6 +14,11 @@ def precision(device: torch.device, dtype: torch.dtype) -> AbstractContextManage
     return torch.autocast(device.type, dtype, enabled=dtype != torch.float32)
 
 
+def exact() -> AbstractContextManager[None]:
+    """Return a context without TF32 in convolutions, which would move scores by more than batches may."""
+    return torch.backends.cudnn.flags(enabled=True, allow_tf32=False)
+
+
 def to_pixels(images: Image, device: torch.device) -> Tensor:
     """Turn RGB images [B, H, W, 3] uint8 into pixels [B, 3, H, W] float32 in [0, 255] on ``device``."""
     return torch.tensor(images, device=device).permute(0, 3, 1, 2).float()

@@ -44,7 +44,7 @@ class ImageRewardEncoder:
         cls, path: Path, vocabulary: Path, device: str, digest: str, dtype: torch.dtype = torch.float32
     ) -> Self:
         """Load the released state dict and BERT's vocabulary; raises UserError where the file does not fit."""
-        return cls(ImageRewardModel.from_weights(path).to(device, dtype), vocabulary, digest=digest)
+        return cls(ImageRewardModel.from_weights(path).computing_in(device, dtype), vocabulary, digest=digest)
 
     @torch.inference_mode()
     def encode(self, images: Image) -> Outputs:

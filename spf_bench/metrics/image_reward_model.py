@@ -80,6 +80,12 @@ class ImageRewardModel(nn.Module):
         fit(model, needed(read_state(path)), path)
         return model.eval()
 
+    def computing_in(self, device: str, dtype: torch.dtype) -> Self:
+        """Move it to ``device`` and BLIP into ``dtype``; the head, whose output is the reward, stays in float32."""
+        self.to(device)
+        self.blip.to(dtype)
+        return self
+
     def encode_image(self, pixels: Tensor) -> Tensor:
         """Pixels [B, 3, H, W], normalised as CLIP's -> tokens [B, N, D]."""
         return self.blip["visual_encoder"](pixels)
@@ -93,7 +99,7 @@ class ImageRewardModel(nn.Module):
             encoder_attention_mask=torch.ones(image.shape[:2], dtype=torch.long, device=image.device),
             is_decoder=False,
         )
-        return (self.mlp(read.last_hidden_state[:, 0]).float().squeeze(-1) - MEAN) / STD
+        return (self.mlp(read.last_hidden_state[:, 0].float()).squeeze(-1) - MEAN) / STD
 
 
 def needed(state: dict[str, Tensor]) -> dict[str, Tensor]:

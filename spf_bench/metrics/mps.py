@@ -35,7 +35,8 @@ class MPSEncoder:
 
     def __init__(self, model: MPSModel, tokenizer: CLIPTokenizerFast, preprocess: Preprocess, digest: str = "") -> None:
         self.model, self.tokenizer, self.preprocess, self.digest = model.eval(), tokenizer, preprocess, digest
-        self.device = model.model.device
+        weight = model.model.visual_projection.weight
+        self.device, self.dtype = weight.device, weight.dtype
 
     @classmethod
     def from_pretrained(
@@ -43,7 +44,7 @@ class MPSEncoder:
     ) -> Self:
         """Load a folder with the network, tokenizer and image processor; computes in ``dtype``."""
         tokenizer = CLIPTokenizerFast.from_pretrained(folder)
-        model = MPSModel.from_pretrained(folder).to(device, dtype)
+        model = MPSModel.from_pretrained(folder).computing_in(device, dtype)
         return cls(model, tokenizer, Preprocess.from_pretrained(folder), digest or folder_sha256(folder))
 
     @classmethod
@@ -55,13 +56,13 @@ class MPSEncoder:
         Raises:
             UserError: The file is of another network.
         """
-        model = load_released(path).to(device, dtype)
+        model = load_released(path).computing_in(device, dtype)
         return cls(model, CLIPTokenizerFast.from_pretrained(tokenizer), CLIP_224, digest)
 
     @torch.inference_mode()
     def encode(self, images: Image) -> Outputs:
         """RGB images [B, H, W, 3] uint8 -> ``tokens`` [B, N, D]."""
-        pixels = self.preprocess(images).to(self.device, self.model.model.dtype)
+        pixels = self.preprocess(images).to(self.device, self.dtype)
         return {"tokens": self.model.encode_image(pixels)}
 
     def read(self, images: Image, texts: Sequence[str]) -> Outputs:
@@ -75,7 +76,7 @@ class MPSEncoder:
         text, pooled = self.model.encode_text(tokenize(self.tokenizer, texts).to(self.device))
         condition = tokenize(self.tokenizer, [self.model.config.condition]).to(self.device)
         aspects, _ = self.model.encode_text(condition)
-        return [self.model.match(image, text, pooled, aspects).float() for image in images]
+        return [self.model.match(image, text, pooled, aspects) for image in images]
 
 
 class MPS(Metric):

@@ -80,6 +80,13 @@ class MPSModel(nn.Module):
         }
         save_file(state, folder / "model.safetensors")
 
+    def computing_in(self, device: str, dtype: torch.dtype) -> Self:
+        """Move it to ``device`` and its weights into ``dtype``, all but the logit scale, which stays as it is."""
+        scale = self.model.logit_scale.detach().clone()
+        self.to(device, dtype)
+        self.model.logit_scale = nn.Parameter(scale.to(device))
+        return self
+
     def encode_image(self, pixel_values: Tensor) -> Tensor:
         """Pixels [B, 3, H, W], normalised as CLIP's -> projected tokens [B, 1 + patches, D].
 
@@ -100,7 +107,8 @@ class MPSModel(nn.Module):
     def match(self, image: Tensor, text: Tensor, pooled: Tensor, condition: Tensor) -> Tensor:
         """Score image tokens [B, N, D] for texts [B, L, D], [B, D] under [B or 1, C, D]: raw scores [B]."""
         seen = self.cross_model(image, text, visible_tokens(text, condition, self.config.theta))[:, 0]
-        return self.model.logit_scale.exp() * F.cosine_similarity(pooled, seen, dim=-1)
+        # In half the digits 100 would be 99, and scores would go in steps of a sixteenth.
+        return self.model.logit_scale.float().exp() * F.cosine_similarity(pooled.float(), seen.float(), dim=-1)
 
     def forward(self, pixel_values: Tensor, input_ids: Tensor, condition_ids: Tensor) -> Tensor:
         """Raw scores [B]: cosines times the logit scale, at most 100; published values are about 5 to 15.

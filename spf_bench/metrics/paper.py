@@ -1,5 +1,6 @@
 """The paper suite's metrics: published networks, loaded once each, in the order of the tables."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,10 +14,12 @@ from spf_bench.metrics.base import Metric, SetMetric
 from spf_bench.paper import Settings
 
 AnyMetric = Metric | SetMetric
+Makers = dict[str, Callable[[], AnyMetric]]
+"""How metrics are made, by their keys in the order of the tables."""
 
 
 def paper_metrics(device: str, settings: Settings | None = None) -> list[AnyMetric]:
-    """Return the metrics of the paper suite on ``device``, those on request where they were asked for.
+    """Return the metrics of the paper suite on ``device`` that ``settings`` ask for; no other network is loaded.
 
     Raises:
         UserError: Weights or packages are missing; all of them are named.
@@ -24,7 +27,8 @@ def paper_metrics(device: str, settings: Settings | None = None) -> list[AnyMetr
     settings = settings or Settings.from_environment()
     settings.require()
     networks = Networks(device, settings)
-    return [*_sets(networks), *_pixels(networks), *_regions(networks), *_texts(networks)]
+    known = _sets(networks) | _pixels(networks) | _regions(networks) | _texts(networks)
+    return [make() for key, make in known.items() if settings.asked(key)]
 
 
 @dataclass
@@ -39,10 +43,6 @@ class Networks:
         """What they compute in."""
         dtype: torch.dtype = getattr(torch, self.settings.precision)
         return dtype
-
-    def asked(self, key: str) -> bool:
-        """Whether a metric that is only scored on request was asked for."""
-        return key in self.settings.extra
 
     def facts(self, name: str) -> tuple[Path, str]:
         """Return where a checkpoint lies, and the SHA-256 of its weights, another one in another precision."""
@@ -64,7 +64,19 @@ class Networks:
 
         return SamEncoder.from_weights(weights.path("sam_vit_h"), self.device, dtype=self.dtype)
 
-    def clip(self, name: str) -> Any:
+    @cached_property
+    def clip(self) -> Any:
+        """OpenAI's CLIP at 224 pixels."""
+        return self.open_ai("clip")
+
+    @cached_property
+    def pixels(self) -> Any:
+        """The pixels themselves."""
+        from spf_bench.metrics.pixel import PixelEncoder
+
+        return PixelEncoder(self.device)
+
+    def open_ai(self, name: str) -> Any:
         """One of OpenAI's CLIPs."""
         from spf_bench.metrics.clip_encoder import ClipEncoder
 
@@ -85,68 +97,81 @@ class Networks:
         return LpipsTrunk.from_weights(weights.path(name), self.device, net=net, dtype=self.dtype)
 
 
-def _sets(networks: Networks) -> list[AnyMetric]:
+def _sets(networks: Networks) -> Makers:
     """Distances between the two sets of images."""
     from spf_bench.metrics.cmmd import CMMD
+    from spf_bench.metrics.dino import DinoV2Encoder
     from spf_bench.metrics.fid import FID, CleanFID, FDDinoV2
     from spf_bench.metrics.kid import KID
 
-    inception = networks.inception
-    found: list[AnyMetric] = [FID(inception), CleanFID(inception.resized("clean")), KID(inception)]
-    found.append(CMMD(networks.clip("clip_336"), output="image"))
-    if networks.asked("fd_dinov2"):
-        from spf_bench.metrics.dino import DinoV2Encoder
-
+    def fd_dinov2() -> AnyMetric:
         path = weights.path("dinov2")
-        found.append(FDDinoV2(DinoV2Encoder.from_weights(path, networks.device, dtype=networks.dtype)))
-    return found
+        return FDDinoV2(DinoV2Encoder.from_weights(path, networks.device, dtype=networks.dtype))
+
+    return {
+        "fid": lambda: FID(networks.inception),
+        "fid_clean": lambda: CleanFID(networks.inception.resized("clean")),
+        "kid": lambda: KID(networks.inception),
+        "cmmd": lambda: CMMD(networks.open_ai("clip_336"), output="image"),
+        "fd_dinov2": fd_dinov2,
+    }
 
 
-def _pixels(networks: Networks) -> list[AnyMetric]:
+def _pixels(networks: Networks) -> Makers:
     """How far the two images of a pair lie apart, place by place."""
     from spf_bench.metrics.dino import DinoEncoder, StructureDistance
     from spf_bench.metrics.lpips import LPIPS, LPIPSVGG
-    from spf_bench.metrics.pixel import PSNR, SSIM, PixelEncoder
+    from spf_bench.metrics.pixel import PSNR, SSIM
 
-    alex, pixels = networks.trunk("alexnet", "alex"), PixelEncoder(networks.device)
-    found: list[AnyMetric] = [LPIPS(alex, alex.heads)]
-    if networks.asked("lpips_vgg"):
-        vgg = networks.trunk("vgg16", "vgg")
-        found.append(LPIPSVGG(vgg, vgg.heads))
-    dino = DinoEncoder.from_weights(weights.path("dino"), networks.device, dtype=networks.dtype)
-    return [*found, PSNR(pixels), SSIM(pixels), StructureDistance(dino)]
+    def lpips(kind: type[LPIPS], name: str, net: Literal["alex", "vgg"]) -> AnyMetric:
+        trunk = networks.trunk(name, net)
+        return kind(trunk, trunk.heads)
+
+    def structure() -> AnyMetric:
+        path = weights.path("dino")
+        return StructureDistance(DinoEncoder.from_weights(path, networks.device, dtype=networks.dtype))
+
+    return {
+        "lpips": lambda: lpips(LPIPS, "alexnet", "alex"),
+        "lpips_vgg": lambda: lpips(LPIPSVGG, "vgg16", "vgg"),
+        "psnr": lambda: PSNR(networks.pixels),
+        "ssim": lambda: SSIM(networks.pixels),
+        "structure": structure,
+    }
 
 
-def _regions(networks: Networks) -> list[AnyMetric]:
+def _regions(networks: Networks) -> Makers:
     """Whether the person and the picture's regions are the same."""
     from spf_bench.metrics.identity import FaceIdentity
     from spf_bench.metrics.insight import FaceEncoder
     from spf_bench.metrics.sam import SamSegmenter
+    from spf_bench.metrics.sam_automatic import SamAutomaticEncoder, SamRegions
     from spf_bench.metrics.segcons import SegCons
+    from spf_bench.metrics.segcons_hungarian import SegConsHungarian
 
-    faces = FaceEncoder.from_weights(weights.path("buffalo_l"), networks.device)
-    found: list[AnyMetric] = [FaceIdentity(faces), SegCons(SamSegmenter(networks.sam))]
-    if networks.asked("seg_cons_hungarian"):
-        from spf_bench.metrics.sam_automatic import SamAutomaticEncoder, SamRegions
-        from spf_bench.metrics.segcons_hungarian import SegConsHungarian
-
-        found.append(SegConsHungarian(SamRegions(SamAutomaticEncoder.beside(networks.sam))))
-    return found
+    return {
+        "id": lambda: FaceIdentity(FaceEncoder.from_weights(weights.path("buffalo_l"), networks.device)),
+        "seg_cons": lambda: SegCons(SamSegmenter(networks.sam)),
+        "seg_cons_hungarian": lambda: SegConsHungarian(SamRegions(SamAutomaticEncoder.beside(networks.sam))),
+    }
 
 
-def _texts(networks: Networks) -> list[AnyMetric]:
+def _texts(networks: Networks) -> Makers:
     """What language models make of the images, and of images and texts together."""
     from spf_bench.metrics.clip_i import ClipI
     from spf_bench.metrics.clip_open import ClipOpen
     from spf_bench.metrics.clip_t import ClipT
     from spf_bench.metrics.hps import HPS, HPSv20
 
-    clip = networks.clip("clip")
-    found: list[AnyMetric] = [ClipI(clip), ClipT(clip), ClipOpen(networks.open_clip("clip_datacomp", "ViT-L-14"))]
-    found.append(HPS(networks.open_clip("hps", "ViT-H-14", "state_dict")))
-    if networks.asked("hps_v20"):
-        found.append(HPSv20(networks.open_clip("hps_v20", "ViT-H-14", "state_dict")))
-    return [*found, _mps(networks), _image_reward(networks)]
+    return {
+        "clip_i": lambda: ClipI(networks.clip),
+        "clip_t": lambda: ClipT(networks.clip),
+        "clip_open": lambda: ClipOpen(networks.open_clip("clip_datacomp", "ViT-L-14")),
+        "hps": lambda: HPS(networks.open_clip("hps", "ViT-H-14", "state_dict")),
+        "hps_v20": lambda: HPSv20(networks.open_clip("hps_v20", "ViT-H-14", "state_dict")),
+        "mps": lambda: _mps(networks),
+        "image_reward": lambda: _image_reward(networks),
+    }
 
 
 def _mps(networks: Networks) -> AnyMetric:

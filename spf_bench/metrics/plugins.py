@@ -77,15 +77,17 @@ def checked(found: Any, where: str, called: str | None = None) -> type[AnyMetric
     return found
 
 
-def join(suite: str, device: str, own: Sequence[AnyMetric]) -> list[AnyMetric]:
+def join(suite: str, device: str, own: Sequence[AnyMetric], only: Sequence[str] = ()) -> list[AnyMetric]:
     """Return a suite's own metrics, with each plug-in's after the last one of its group.
 
-    Warns of every plug-in that is left out, with the reason.
+    Of plug-ins those of the keys ``only``, or all. Warns of every one that is left out, with the reason.
     """
     found = discover()
     left_out = dict(found.broken)
     joined = list(own)
     for name, kind in found.metrics.items():
+        if only and name not in only:
+            continue
         try:
             metric = kind.create(Tools(suite, device, encoders_of(own)))
             _fits(metric, joined)

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from spf_bench.memory import Halving
 from spf_bench.metrics.base import Batch, Metric
+from spf_bench.metrics.compute import exact
 from spf_bench.metrics.feature_store import FeatureStore
 from spf_bench.metrics.features import Features, Image, pair
 from spf_bench.triple import Triple
@@ -76,4 +77,5 @@ def after_jpeg(image: Image, quality: int = QUALITY) -> Image:
 
 @torch.inference_mode()
 def _values(metric: Metric, triples: Sequence[Triple], sides: tuple[Features, Features]) -> Tensor:
-    return metric.score(Batch(triples, *sides))[metric.key].double()
+    with exact():
+        return metric.score(Batch(triples, *sides))[metric.key].double()

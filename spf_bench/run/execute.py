@@ -35,6 +35,7 @@ def execute(run: Run, progress: Progress, share: Share = ALONE) -> records.RunRe
             launched for a command that is one's.
     """
     share.refuse_company()
+    run.suite.require()
     scoring = fingerprint(run.suite)
     if (known := share.once(lambda: _finished(run, progress))) is not None:
         return known

@@ -37,7 +37,9 @@ def measure(of: Sampled, progress: Progress, halving: Halving, share: Share) -> 
     metrics = [m for m in of.suite.metrics(of.device) if not m.of_target or all(case.targets for case in of.cases)]
     task = progress.task("scores", sum(map(len, share.of_processes(one_pass.batches(pairs, one_pass.BATCH)))))
     features = of.cache / "features"
-    parts = Parts(of.folder / "parts", digest([code(of.suite), [metric.key for metric in metrics]]))
+    parts = Parts(
+        of.folder / "parts", digest([code(of.suite), of.suite.digests_on_request, [metric.key for metric in metrics]])
+    )
     store = FeatureStore(features)
     found = one_pass.score(pairs, metrics, store, one_pass.BATCH, task.advance, parts, halving, share)
 

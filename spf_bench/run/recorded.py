@@ -60,7 +60,8 @@ def recorded(
         training=artifacts.used,
         weights=_weights(folders)
         | ({"checkpoint": content_sha256(checkpoint)} if checkpoint else {})
-        | run.suite.digests,
+        | run.suite.digests
+        | run.suite.digests_on_request,
         seconds={name: round(value, 3) for name, value in seconds.items()},
         memory={name: round(value, 1) for name, value in memory.items() if value is not None},
         halved=_halved(run),

@@ -65,7 +65,7 @@ def rescore(folder: Path, runs: Path, device: str, progress: Progress) -> RunRec
             **vars(measured),
             scoring=fingerprint(suite),
             scoring_code=code(suite),
-            weights=known.weights | suite.digests,
+            weights=known.weights | suite.digests | suite.digests_on_request,
             seconds=known.seconds | {name: round(value, 3) for name, value in meter.seconds.items()},
             memory=known.memory | {name: round(value, 1) for name, value in meter.memory.items()},
             halved=known.halved | noted(folder / FOLDER),

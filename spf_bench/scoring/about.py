@@ -46,7 +46,7 @@ def asked(job: "Job", conditions: Conditions | None, keys: Sequence[str]) -> dic
         "scoring": setting.scoring,
         "scoring_code": code(setting.suite),
         "training": {},
-        "weights": pipeline | setting.suite.digests,
+        "weights": pipeline | setting.suite.digests | setting.suite.digests_on_request,
         "facts": facts,
     }
 
@@ -58,6 +58,7 @@ def _command(job: "Job", conditions: Conditions | None, keys: Sequence[str]) -> 
         words += [option, str(path)]
     words += ["--name", job.name, "--suite", setting.suite.name]
     words += ["--metrics", ",".join(keys)] if keys else []
+    words += ["--also", ",".join(setting.suite.on_request)] if setting.suite.on_request and not keys else []
     words += ["--limit", str(setting.limit)] if setting.limit is not None else []
     words += ["--dtype", precision.asked()] if precision.asked() != precision.EXACT else []
     words += ["--beside", conditions.run] if conditions else []

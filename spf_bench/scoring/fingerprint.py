@@ -37,7 +37,15 @@ def code(suite: Suite) -> str:
 def up_to_date(record: "RunRecord", suite: Suite) -> bool:
     """Say whether scoring the images of a run again would change nothing: no code, no metric that has come since."""
     columns = [column.key for column in record.columns]
-    return record.scoring_code == code(suite) and not lacking(columns, suite)
+    return same_code(record, suite) and not lacking(columns, suite)
+
+
+def same_code(record: "RunRecord", suite: Suite) -> bool:
+    """Say whether today's code and networks gave the scores of a record, those on request included."""
+    asked = suite.digests_on_request
+    return record.scoring_code == code(suite) and all(
+        record.weights.get(name, sha256) == sha256 for name, sha256 in asked.items()
+    )
 
 
 def lacking(columns: Iterable[str], suite: Suite) -> set[str]:

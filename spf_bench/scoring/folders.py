@@ -76,6 +76,7 @@ def score_folders(
     _refuse_unfit(chosen, found, triples, metrics)
     _tell(found, say)
     with precision.using(dtype):
+        chosen = chosen.limited_to(metrics)
         words = {"--originals": originals, "--customised": customised, "--captions": captions}
         where = share.device or pick_device(device)
         setting = Setting(chosen, known, limit, out, batch, where, tuple(metrics), words, found)

@@ -8,15 +8,17 @@ from typing import Any
 
 from spf_bench import record as records
 from spf_bench.environment import describe
+from spf_bench.facts import facts
 from spf_bench.files.locks import hold
 from spf_bench.files.store import digest, file_sha256
 from spf_bench.memory import FOLDER, Halving, noted
+from spf_bench.metrics import precision
 from spf_bench.progress import Progress
 from spf_bench.run.costs import Meter
 from spf_bench.run.mend import mend
 from spf_bench.scoring.about import asked
 from spf_bench.scoring.beside import Conditions
-from spf_bench.scoring.fingerprint import code, lacking
+from spf_bench.scoring.fingerprint import code, lacking, same_code
 from spf_bench.scoring.one_batch import Pair, Unreadable, read_rgb
 from spf_bench.scoring.one_pass import batches, score
 from spf_bench.scoring.others import all_unreadable, keep_beside
@@ -47,37 +49,51 @@ class Job:
 
     @cached_property
     def folder(self) -> Path:
-        """Where its record goes, named by a hash of everything that affects the images' pixels."""
+        """Where its record goes, named by a hash of the images' pixels, the suite, and the precision if it is rough."""
         captions = self.setting.captions
-        facts = [captions.sha256, len(self.pairs), self.originals_sha256, self.images_sha256]
-        return self.setting.out / captions.name / f"{self.name}-{digest([*facts, self.setting.suite.name], 8)}"
+        named = [captions.sha256, len(self.pairs), self.originals_sha256, self.images_sha256, self.setting.suite.name]
+        named += [precision.asked()] if precision.asked() != precision.EXACT else []
+        return self.setting.out / captions.name / f"{self.name}-{digest(named, 8)}"
 
     def execute(self, conditions: Conditions | None, progress: Progress, share: Share = ALONE) -> records.RunRecord:
         """Score what is not scored yet and return the record, the same one in every process of ``share``."""
         if (done := share.once(lambda: self._finished(conditions, progress))) is not None:
             return done
-        self.setting.chosen()  # what cannot be scored is refused before anything is written
+        before = share.once(self._columns)
+        job = self._widened(before)
+        job.setting.chosen(before)  # what cannot be scored is refused before anything is written
         with hold(self.folder, progress.note):
             done = share.once(lambda: self._finished(conditions, progress))
             if done is None:
                 share.once(lambda: mend(self.setting.out, self.folder, progress))
-            return done or self._score(conditions, progress, share)
+            return done or job._score(conditions, progress, share)
 
     def _finished(self, conditions: Conditions | None, progress: Progress) -> records.RunRecord | None:
         known = self._known()
-        if known is None or not self._covers(known, conditions):
+        if known is None or not same_code(known, self.setting.suite) or not self._covers(known, conditions):
             return None
         progress.note(f"{self.name}: scored before, in {self.folder}")
         return known
 
     def _known(self) -> records.RunRecord | None:
-        """Return the record of today's scoring, of whatever metrics."""
-        known = records.RunRecord.load(self.folder / records.RECORD) if records.complete(self.folder) else None
-        return known if known is not None and known.scoring_code == code(self.setting.suite) else None
+        """Return the record of a scoring that was finished, whenever it was and of whatever metrics."""
+        return records.RunRecord.load(self.folder / records.RECORD) if records.complete(self.folder) else None
+
+    def _columns(self) -> set[str]:
+        """Return the metrics that were scored before: they stay, computed again where another is."""
+        known = self._known()
+        return {column.key for column in known.columns} if known else set()
+
+    def _widened(self, before: set[str]) -> "Job":
+        """Return the job over a suite that has the metrics of ``before`` as well, as far as they are still known."""
+        asked = self.setting.metrics or tuple(self.setting.loaded)
+        more = [column.key for column in facts()[0] if column.key in before - self.setting.loaded.keys()]
+        if not more:
+            return self
+        return replace(self, setting=replace(self.setting, suite=self.setting.suite.limited_to([*asked, *more])))
 
     def _score(self, conditions: Conditions | None, progress: Progress, share: Share) -> records.RunRecord:
-        known = share.once(self._known)
-        metrics = self.setting.chosen({column.key for column in known.columns} if known else set())
+        metrics = self.setting.chosen(share.once(self._columns))
         meter = Meter(self.folder, self.setting.device, share=share)
         with meter.stage("score"):
             found = self._measure(metrics, meter.halving(progress.note), progress, share)
@@ -107,7 +123,7 @@ class Job:
         return record
 
     def _covers(self, known: records.RunRecord, conditions: Conditions | None) -> bool:
-        """Whether a record of today's scoring says all that was asked for."""
+        """Whether a record says all that was asked for."""
         wanted = set(self.setting.metrics)
         columns = {column.key for column in known.columns}
         everything = not known.facts.get("metrics") and not lacking(columns, self.setting.suite)
@@ -121,7 +137,10 @@ class Job:
         from spf_bench.scoring.parts import Parts
 
         setting, features = self.setting, self.setting.out / "cache" / "features"
-        parts = Parts(self.folder / "parts", digest([code(setting.suite), [metric.key for metric in metrics]]))
+        parts = Parts(
+            self.folder / "parts",
+            digest([code(setting.suite), setting.suite.digests_on_request, [metric.key for metric in metrics]]),
+        )
         own = share.of_processes(batches(self.pairs, setting.batch))
         task = progress.task(f"scores of {self.name}", sum(map(len, own)))
         try:

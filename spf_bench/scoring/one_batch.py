@@ -2,7 +2,6 @@
 
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from torch import Tensor
 
 from spf_bench.errors import UserError
 from spf_bench.metrics.base import Batch, Metric, SetMetric
+from spf_bench.metrics.compute import exact
 from spf_bench.metrics.feature_store import FeatureStore
 from spf_bench.metrics.features import Features, Image, pair
 from spf_bench.triple import Triple
@@ -42,7 +42,7 @@ def measure(pairs: Sequence[Pair], metrics: Sequence[Metric | SetMetric], store:
         UserError: An image cannot be read, or the images differ in size.
     """
     current = _load(pairs, store)
-    with torch.inference_mode(), _exact():
+    with torch.inference_mode(), exact():
         rows = _measure(current, [m for m in metrics if isinstance(m, Metric)])
         vectors = dict(_collect(current, [m for m in metrics if isinstance(m, SetMetric)]))
         _keep(current.original, metrics, store)
@@ -70,11 +70,6 @@ def read_rgb(path: Path) -> Image:
             return np.asarray(file.convert("RGB"))
     except OSError as error:
         raise Unreadable(f"cannot read {path}", str(error), "run the same command again to remake it") from error
-
-
-def _exact() -> AbstractContextManager[None]:
-    # TF32 convolutions would move scores by more than batches may.
-    return torch.backends.cudnn.flags(enabled=True, allow_tf32=False)
 
 
 def _load(pairs: Sequence[Pair], store: FeatureStore | None) -> Batch:

@@ -2,6 +2,7 @@
 
 import shutil
 import zipfile
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from typing import IO
@@ -114,13 +115,31 @@ def _copy(source: IO[bytes], to: Path) -> None:
 
 
 def _room(wanted: Sequence[Checkpoint]) -> None:
-    need = sum(one.size or 0 for one in wanted)
-    folder = places.own_folder() or places.cache_home()
-    place = next(one for one in (folder.absolute(), *folder.absolute().parents) if one.exists())
-    free = shutil.disk_usage(place).free
-    if need > free:
-        why = f"{place} has {free / 2**30:.1f} GiB free, at least {need / 2**30:.1f} GiB are wanted"
-        raise UserError("there is no room for the checkpoints", why, "make room, or choose --weights-dir DIR")
+    """Refuse what does not fit on the disks that it goes to; raises UserError naming each that is too small."""
+    need, place = Counter[int](), dict[int, Path]()
+    for checkpoint in wanted:
+        folder = _home(checkpoint).absolute()
+        there = next(one for one in (folder, *folder.parents) if one.exists())
+        disk = there.stat().st_dev
+        need[disk] += checkpoint.size or 0
+        place.setdefault(disk, there)
+    free = {disk: shutil.disk_usage(there).free for disk, there in place.items()}
+    small = [
+        f"{place[disk]} has {free[disk] / 2**30:.1f} GiB free, at least {size / 2**30:.1f} GiB are wanted"
+        for disk, size in need.items()
+        if size > free[disk]
+    ]
+    if small:
+        fix = "make room, or choose --weights-dir DIR"
+        raise UserError("there is no room for the checkpoints", "; ".join(small), fix)
+
+
+def _home(checkpoint: Checkpoint) -> Path:
+    """Return the folder that a checkpoint's files go to."""
+    from huggingface_hub.constants import HF_HUB_CACHE
+
+    own = places.target(checkpoint) if checkpoint.files else own_pipeline(checkpoint)
+    return own or Path(HF_HUB_CACHE)
 
 
 def _again(checkpoint: Checkpoint) -> str:

@@ -4,6 +4,7 @@ import json
 import os
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,9 +13,14 @@ from PIL import Image
 from spf_bench import paper, weights
 from spf_bench.errors import UserError
 from spf_bench.files import remembered
+from spf_bench.method import get_method
 from spf_bench.paper import Settings
 from spf_bench.portraits import Portraits
-from spf_bench.suite import get_suite
+from spf_bench.progress import Silent
+from spf_bench.run.execute import execute
+from spf_bench.run.plan import Run
+from spf_bench.scoring.fingerprint import code, fingerprint, same_code
+from spf_bench.suite import Preset, get_suite
 from spf_bench.testset import available
 from spf_train.config import PRESETS
 
@@ -75,8 +81,24 @@ def test_what_it_does_not_measure_is_known_without_a_network(monkeypatch):
 
 def test_nothing_runs_without_weights_and_packages():
     with pytest.raises(UserError) as caught:
-        _ = get_suite("paper").digests
+        get_suite("paper").require()
     assert {"base", "clip", "mps", "inception"} <= {problem.subject for problem in caught.value.problems}
+
+
+def test_scores_need_no_base_model():
+    with pytest.raises(UserError) as caught:
+        _ = get_suite("paper").digests
+    named = {problem.subject for problem in caught.value.problems}
+    assert {"clip", "mps", "inception"} <= named and "base" not in named
+
+
+def test_a_run_asks_for_all_of_it_before_anything_starts(frozen, tmp_path):
+    run = Run("original", get_method("original"), get_suite("paper"), frozen, None, Preset("default", "paper", 1), 0,
+              tmp_path / "runs", "cpu")  # fmt: skip
+    with pytest.raises(UserError) as caught:
+        execute(run, Silent())
+    assert {"base", "clip"} <= {problem.subject for problem in caught.value.problems}
+    assert not (tmp_path / "runs").exists()
 
 
 def test_digests_tell_the_precision(monkeypatch):
@@ -85,6 +107,56 @@ def test_digests_tell_the_precision(monkeypatch):
     assert get_suite("paper").digests["mps"] == "mps"
     monkeypatch.setenv("SPF_BENCH_PRECISION", "bfloat16")
     assert get_suite("paper").digests["mps"] == "mps in bfloat16"
+
+
+def test_metrics_on_request_leave_the_way_of_scoring_as_it_is(monkeypatch):
+    monkeypatch.setattr(Settings, "require", lambda self, base=False: None)
+    monkeypatch.setattr(weights, "digest", lambda name: name)
+    before = get_suite("paper")
+    assert before.digests_on_request == {}
+    monkeypatch.setenv("SPF_BENCH_METRICS", "lpips_vgg,seg_cons_hungarian,hps_v20")
+    after = get_suite("paper")
+    assert fingerprint(before) == fingerprint(after)
+    assert set(after.digests_on_request) == {"vgg16", "hps_v20"}
+    known = SimpleNamespace(scoring_code=code(before), weights=after.digests | after.digests_on_request)
+    assert same_code(known, before) and same_code(known, after)
+    known.weights["hps_v20"] = "another"
+    assert not same_code(known, after)
+
+
+@pytest.mark.parametrize(
+    ("keys", "needed"),
+    [
+        (("psnr", "ssim"), set()),
+        (("mps",), {"clip", "mps"}),
+        (("lpips_vgg", "id"), {"vgg16", "buffalo_l"}),
+        (("lpips", "clip_open"), {"alexnet", "clip_datacomp"}),
+    ],
+)
+def test_a_few_metrics_need_their_own_checkpoints_alone(monkeypatch, keys, needed):
+    asked = []
+    monkeypatch.setattr(paper, "missing_packages", lambda only: asked.append(only) or iter(()))
+    suite = get_suite("paper").limited_to(keys)
+    assert set(suite.settings.checkpoints) == needed and suite.on_request == tuple(key for key in keys if "vgg" in key)
+    if needed:
+        with pytest.raises(UserError) as caught:
+            _ = suite.digests
+        assert {problem.subject for problem in caught.value.problems} == needed
+    else:
+        assert suite.digests == {} and [metric.key for metric in suite.metrics("cpu")] == [*keys]
+    assert asked and set(asked) == {keys}
+
+
+def test_an_unknown_metric_is_told_from_all_there_are():
+    with pytest.raises(UserError, match="no metric of the suite 'paper' is called 'lpips_vg'") as caught:
+        get_suite("paper").limited_to(["psnr", "lpips_vg"])
+    assert "lpips_vgg" in caught.value.why
+
+
+def test_packages_of_a_few_metrics(monkeypatch):
+    monkeypatch.setattr(paper, "MODULES", {"no_such_package": "id, hps", "no_other": "clip_open"})
+    assert [problem.subject for problem in paper.missing_packages(["hps"])] == ["no_such_package"]
+    assert not list(paper.missing_packages(["psnr"]))
 
 
 def test_packages_that_cannot_be_imported_are_named_with_the_reason(monkeypatch):

@@ -6,10 +6,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 from PIL import Image
 
 from spf_bench import testset
 from spf_bench.doctor import checks as doctor
+from spf_bench.environment import pick_device
+from spf_bench.errors import UserError
 
 Cli = Callable[..., object]
 
@@ -89,6 +92,31 @@ def test_doctor_is_content_when_nothing_is_missing(cli: Cli, tmp_path: Path, mon
     monkeypatch.setattr(doctor, "package_versions", lambda: versions)
     result = cli("doctor", "--suite", "mini", "--runs", tmp_path / "runs")
     assert result.exit_code == 0, result.output
+
+
+@pytest.mark.parametrize(
+    ("device", "gpus", "why"),
+    [
+        ("tpu", 0, "cannot compute on it here"),
+        ("cuda:x", 2, "cannot compute on it here"),
+        ("meta", 0, "cannot compute on it here"),
+        ("cuda", 0, "torch sees no CUDA device"),
+        ("cuda:1", 1, "torch sees 1 CUDA device, cuda:0"),
+        ("cuda:9", 2, "torch sees 2 CUDA devices, cuda:0 to cuda:1"),
+        ("cuda:1", 2, None),
+        ("cuda", 1, None),
+        ("cpu", 0, None),
+    ],
+)
+def test_a_device_that_is_not_there(monkeypatch: pytest.MonkeyPatch, device: str, gpus: int, why: str | None) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: gpus > 0)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: gpus)
+    if why is None:
+        assert pick_device(device) == device
+        return
+    with pytest.raises(UserError, match=f"device '{device}' is not available") as caught:
+        pick_device(device)
+    assert why in caught.value.why
 
 
 def test_help_needs_no_heavy_import() -> None:

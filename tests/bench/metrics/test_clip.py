@@ -1,5 +1,7 @@
 """CLIP scores against Hugging Face's own forward pass and processor, and by hand."""
 
+import json
+
 import numpy as np
 import pytest
 import torch
@@ -27,6 +29,20 @@ def test_pixels_are_those_of_the_image_processor(shape, clip_dir):
     theirs = pil_processor().from_pretrained(clip_dir)(Image.fromarray(image[0]), return_tensors="pt")
     ours = Preprocess.from_pretrained(clip_dir)(image)
     torch.testing.assert_close(ours, theirs["pixel_values"], atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "sides",
+    [
+        {"crop_size": 224, "size": 224},
+        {"crop_size": {"height": 224, "width": 224}, "size": {"shortest_edge": 224}},
+        {"size": {"shortest_edge": 224}},
+    ],
+)
+def test_sides_are_numbers_or_named(tmp_path, sides):
+    facts = {**sides, "image_mean": [0.1, 0.2, 0.3], "image_std": [0.4, 0.5, 0.6]}
+    (tmp_path / "preprocessor_config.json").write_text(json.dumps(facts))
+    assert Preprocess.from_pretrained(tmp_path) == Preprocess(224, (0.1, 0.2, 0.3), (0.4, 0.5, 0.6))
 
 
 def test_scores_are_the_forward_pass(encoder, clip_dir):

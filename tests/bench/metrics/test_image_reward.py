@@ -152,3 +152,16 @@ def test_padding_is_not_read(encoder):
         short = encoder.model.match(tokens, ids, torch.ones(1, 4).long())
         long = encoder.model.match(tokens, padded, (padded > 0).long())
     torch.testing.assert_close(short, long, atol=1e-5, rtol=0)
+
+
+def test_fewer_digits_of_the_network_round_no_reward(encoder, vocabulary, tmp_path):
+    torch.save(encoder.model.state_dict(), tmp_path / "ImageReward.pt")
+    model = ImageRewardModel.from_weights(tmp_path / "ImageReward.pt", TINY).computing_in("cpu", torch.bfloat16)
+    rough = ImageRewardEncoder(model, vocabulary, SMALL)
+    assert rough.dtype == torch.bfloat16
+    assert torch.equal(model.mlp.layers[0].weight, encoder.model.mlp.layers[0].weight)
+    raw = []
+    hook = model.mlp.register_forward_hook(lambda module, given, result: raw.append(result))
+    rough.match(rough.encode(np.stack(noise_pictures(3)))["tokens"], ["a man", "a woman", "a red hat"])
+    hook.remove()
+    assert raw[0].dtype == torch.float32 and not torch.equal(raw[0], raw[0].bfloat16().float())

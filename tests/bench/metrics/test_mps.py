@@ -169,6 +169,14 @@ def test_saves_and_loads_in_half_precision(encoder, tmp_path):
     torch.testing.assert_close(half, full, atol=0.2, rtol=0)
 
 
+def test_fewer_digits_of_the_network_round_no_score(encoder, world_folders):
+    rough = MPSEncoder.from_pretrained(world_folders["mps"], "cpu", dtype=torch.bfloat16)
+    assert rough.model.model.text_projection.weight.dtype == rough.dtype == torch.bfloat16
+    assert torch.equal(rough.model.model.logit_scale, encoder.model.model.logit_scale)  # in float32
+    (scores,) = rough.match([rough.encode(np.stack(noise_pictures(3)))["tokens"]], TEXTS)
+    assert scores.dtype == torch.float32 and not torch.equal(scores, scores.bfloat16().float())
+
+
 def released(model: MPSModel) -> dict[str, torch.Tensor]:
     """The network's state dict under the released file's names, with what else that file holds."""
     state = {}

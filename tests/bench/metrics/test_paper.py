@@ -59,7 +59,7 @@ def loaded(monkeypatch) -> list[tuple]:
     monkeypatch.setattr(sam_automatic.SamAutomaticEncoder, "beside", beside)
     monkeypatch.setattr(OpenClipEncoder, "from_weights", classmethod(load))
     monkeypatch.setattr(ClipEncoder, "from_pretrained", classmethod(load))
-    monkeypatch.setattr(paper, "missing_packages", lambda: iter(()))
+    monkeypatch.setattr(paper, "missing_packages", lambda only=(): iter(()))
     monkeypatch.setattr(weights, "require", lambda names: None)
     monkeypatch.setattr(weights, "path", lambda name: Path("/weights") / name)
     monkeypatch.setattr(weights, "digest", lambda name: f"{name:0<64}")
@@ -74,6 +74,19 @@ def test_metrics_on_request(loaded):
     keys = [metric.key for metric in paper_metrics("cpu", Settings(extra=tuple(ON_REQUEST)))]
     assert set(keys) == {*COLUMNS, *ON_REQUEST}
     assert len(loaded) == len(set(loaded)), "a network was loaded twice"
+
+
+@pytest.mark.parametrize(
+    ("only", "networks"),
+    [
+        (("psnr", "ssim"), []),
+        (("clip_i", "clip_t"), ["ClipEncoder"]),
+        (("lpips_vgg", "mps"), ["LpipsTrunk", "MPSEncoder"]),
+    ],
+)
+def test_only_what_is_asked_for_is_loaded(loaded, only, networks):
+    assert [metric.key for metric in paper_metrics("cpu", Settings(only=only))] == [*only]
+    assert [name for name, *_ in loaded] == networks
 
 
 def test_every_metric_uses_the_checkpoints_that_name_it(loaded):

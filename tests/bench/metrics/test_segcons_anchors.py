@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 
 from spf_bench.metrics.segcons import SegCons
 from spf_bench.metrics.segcons_anchors import Anchors, after_jpeg, anchors
@@ -25,6 +26,18 @@ def test_without_other_seeds_there_is_no_floor():
 def test_nothing_measured_has_no_anchor():
     blank = painted(NOTHING)
     assert anchors(METRIC, [triple(0)], [blank], [blank]) == Anchors(None, None, 1)
+
+
+def test_anchors_are_as_exact_as_scores():
+    class Asked(SegCons):
+        def score(self, batch):
+            allowed.append(torch.backends.cudnn.allow_tf32)
+            return super().score(batch)
+
+    allowed: list[bool] = []
+    with torch.backends.cudnn.flags(enabled=True, allow_tf32=True):
+        anchors(Asked(ColourSegmenter()), [triple(0)], [painted(A)], [painted(B)])
+    assert allowed == [False, False]
 
 
 def test_jpeg_loses_a_little():

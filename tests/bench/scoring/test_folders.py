@@ -94,6 +94,37 @@ def test_more_metrics_may_follow(theirs, tmp_path):
     assert both.scores["all"]["clip_t"] == first.scores["all"]["clip_t"]
 
 
+def test_columns_of_another_precision_or_of_other_code_stay(theirs, tmp_path, monkeypatch):
+    out = tmp_path / "runs"
+    exact = scored(theirs, out, metrics=["clip_i", "clip_t"])
+    rough = scored(theirs, out, metrics=["clip_t"], dtype="bfloat16")
+    assert exact.run != rough.run and RunRecord.load(folder_of(exact, out) / RECORD) == exact
+    monkeypatch.setattr("spf_bench.scoring.fingerprint.CODE", ("spf_bench.stats",))
+    after = scored(theirs, out, metrics=["clip_t"])
+    assert after.run == exact.run and after.scoring_code != exact.scoring_code
+    assert after.scores["all"]["clip_i"] == exact.scores["all"]["clip_i"]
+
+
+def test_pixels_are_compared_in_the_papers_setting_without_a_checkpoint(theirs, tmp_path, monkeypatch):
+    for name in ("SPF_BENCH_WEIGHTS", "XDG_CACHE_HOME", "TORCH_HOME", "HF_HOME"):
+        monkeypatch.setenv(name, str(tmp_path / name))
+    record = scored(theirs, tmp_path / "runs", suite="paper", metrics=["psnr"])
+    assert [column.key for column in record.columns] == ["psnr"] and record.weights == {}
+    more = scored(theirs, tmp_path / "runs", suite="paper", metrics=["ssim"])
+    assert more.run == record.run and [column.key for column in more.columns] == ["psnr", "ssim"]
+
+
+def test_a_column_whose_metric_is_gone_is_not_dropped(theirs, tmp_path, monkeypatch, suite):
+    before = scored(theirs, tmp_path / "runs")
+    own = type(suite).metrics
+    monkeypatch.setattr(type(suite), "metrics", lambda self, device: own(self, device)[:-1])
+    monkeypatch.setattr("spf_bench.scoring.fingerprint.MEANING", 2)
+    with pytest.raises(UserError, match="would be lost") as caught:
+        scored(theirs, tmp_path / "runs", metrics=["fid"])
+    assert [problem.subject for problem in caught.value.problems] == ["clip_t"]
+    assert RunRecord.load(folder_of(before, tmp_path / "runs") / RECORD) == before
+
+
 def test_an_unknown_metric_leaves_nothing_behind(theirs, tmp_path):
     with pytest.raises(UserError, match="no metric of the suite 'mini' is called 'clip'"):
         scored(theirs, tmp_path / "runs", metrics=["clip"])

@@ -5,6 +5,8 @@ import os
 import re
 import zipfile
 from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
 
 import huggingface_hub
 import pytest
@@ -207,6 +209,43 @@ def test_nothing_is_fetched_offline(home, server, monkeypatch):
     with pytest.raises(UserError, match="HF_HUB_OFFLINE"):
         fetching.fetch([checkpoint(f"{server.url}/w.pth")], Silent())
     assert not server.asked
+
+
+def on_the_hub(size=100):
+    return replace(checkpoint(size=size), name="h", source=Hub("owner/name", "0" * 40))
+
+
+@pytest.mark.parametrize("full", ["torch", "hub", "own", "together", None])
+def test_room_is_looked_for_where_files_go(home, monkeypatch, full):
+    hub = home / "hub"
+    hub.mkdir()
+    put(home, name="other.pth")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(hub))
+    if full == "own":
+        monkeypatch.setenv("SPF_BENCH_WEIGHTS", str(home / "own"))
+    if full != "together":
+        disks = {str(hub): 2, str(home / "torch" / "hub" / "checkpoints"): 3}
+        stat = Path.stat
+        monkeypatch.setattr(
+            Path, "stat", lambda path, **how: SimpleNamespace(st_dev=disks[str(path)], st_mode=stat(path).st_mode)
+            if str(path) in disks else stat(path, **how)
+        )  # fmt: skip
+    room = {"torch": {"hub": 100}, "hub": {"checkpoints": 100}, "own": {}, "together": {"hub": 150}}.get(full, {})
+    default = 199 if full in ("own", "together") else 99 if full else 100
+    asked = []
+
+    def usage(place):
+        asked.append(place)
+        return SimpleNamespace(free=room.get(place.name, default))
+
+    monkeypatch.setattr(fetching.shutil, "disk_usage", usage)
+    rows = [checkpoint(size=100), on_the_hub()]
+    if full is None:
+        fetching._room(rows)
+        assert sorted(place.name for place in asked) == ["checkpoints", "hub"]
+        return
+    with pytest.raises(UserError, match="no room"):
+        fetching._room(rows)
 
 
 def test_a_disk_without_room_is_refused_before_anything_comes(home, server):
