@@ -39,7 +39,7 @@ class ImageEncoder(Encoder[Pixels]):
         """
         try:
             return self.samples[number].pixels(self.size)
-        except MemoryError:
+        except (MemoryError, Unusable):
             raise
         except UnidentifiedImageError as error:
             raise Unusable("this is no image, or of no known format") from error
