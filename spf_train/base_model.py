@@ -100,13 +100,20 @@ def unet_folder(folder: Path) -> Path:
     raise ConfigError(f"{folder} holds no UNet", "neither it nor its unet/ has a config.json", "check the path")
 
 
+def adapter_beside(folder: Path) -> Path | None:
+    """The adapter that a run has left beside its UNet, in any folder `unet_folder` knows; None where there is none."""
+    path = unet_folder(folder)
+    file = path.parent / variants.ADAPTER_FILE
+    return file if path.name == "unet" and file.is_file() else None
+
+
 def load_unet(folder: Path, device: torch.device, dtype: torch.dtype = torch.float32) -> Any:
     """The UNet2DConditionModel of any folder `unet_folder` knows, with the adapter a run may have left beside it."""
     path = unet_folder(folder)
     with explained(f"cannot load the UNet {path}", "copy it again, or train it again"):
         unet: Any = UNet2DConditionModel.from_pretrained(path, use_safetensors=True, local_files_only=True)
     cast(unet, dtype).to(device).to(memory_format=torch.channels_last)
-    if path.name == "unet":
+    if adapter_beside(folder) is not None:
         variants.load(unet, path.parent)
     return unet
 
