@@ -168,6 +168,7 @@ def test_variants_leave_their_own_weights(
     pipe_dir: Path, clip_dir: Path, samples: list[Sample], tmp_path: Path, which: Any
 ) -> None:
     config = TrainConfig(None, replace(STAGE_2, trainable=which, lora_rank=2), log=LOG)
+    (tmp_path / "pipeline.safetensors").write_bytes(b"of a run that was deleted")
     result = train(config, pipe_dir, clip_dir, samples[:4], tmp_path)
     assert not (tmp_path / "cache").exists() and (tmp_path / "pipeline.safetensors").is_file() == (which == "lora")
     unet, saved = load_unet(result, torch.device("cpu")), load_unet(tmp_path / "stage2", torch.device("cpu"))
@@ -188,6 +189,8 @@ def test_stable_diffusion_2_has_no_single_file(
     unet = UNet2DConditionModel.from_config(tiny_unet().config, use_linear_projection=True)
     unet.save_pretrained(base / "unet")
     out = tmp_path / "out"
+    out.mkdir()
+    (out / "pipeline.safetensors").write_bytes(b"of a run that was deleted")
     with caplog.at_level(logging.WARNING):
         result = train(TrainConfig(replace(STAGE_1, steps=1), None, log=LOG), base, None, samples[:4], out)
     assert (result / "model_index.json").is_file() and not (out / "pipeline.safetensors").exists()
