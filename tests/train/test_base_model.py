@@ -65,6 +65,7 @@ def test_no_network_is_asked_for_a_single_file(file: Path, pipe_dir: Path, monke
     [
         ({"modelspec.prediction_type": "v"}, (), "v_prediction"),
         ({"modelspec.prediction_type": "epsilon"}, (), "epsilon"),
+        ({"modelspec.prediction_type": "sample"}, (), "sample"),
         (None, ("v_pred", "ztsnr"), "v_prediction"),
     ],
 )

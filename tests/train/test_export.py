@@ -214,13 +214,15 @@ def test_what_is_missing_is_said_before_anything_is_loaded(
     assert not (tmp_path / "out").exists()
 
 
-def test_v_prediction_is_written_into_the_file(tmp_path: Path) -> None:
-    pipe = load_pipeline(tiny_pipeline(tmp_path / "pipe", prediction_type="v_prediction"), "cpu")
+@pytest.mark.parametrize(("predicts", "word"), [("v_prediction", "v"), ("sample", "sample")])
+def test_what_is_predicted_is_written_into_the_file(tmp_path: Path, predicts: str, word: str) -> None:
+    pipe = load_pipeline(tiny_pipeline(tmp_path / "pipe", prediction_type=predicts), "cpu")
     write_single_file(pipe, tmp_path / "model.safetensors")
     with safe_open(tmp_path / "model.safetensors", framework="pt") as file:
-        assert file.metadata()["modelspec.prediction_type"] == "v" and "v_pred" in file.keys()  # noqa: SIM118
+        assert file.metadata()["modelspec.prediction_type"] == word
+        assert ("v_pred" in file.keys()) == (word == "v")  # noqa: SIM118
     loaded = load_single_file(tmp_path / "model.safetensors", tiny_pipeline(tmp_path / "layout"))
-    assert loaded.scheduler.config.prediction_type == "v_prediction"
+    assert loaded.scheduler.config.prediction_type == predicts
 
 
 def test_names_are_those_of_stable_diffusion(pipe_dir: Path) -> None:
