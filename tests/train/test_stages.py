@@ -307,9 +307,11 @@ def test_dropped_captions_can_be_aligned_everywhere(make_stage: MakeStage) -> No
 def test_parts_of_a_batch_average_to_the_whole(make_stage: MakeStage) -> None:
     stage, prepared = make_stage(align_t_max=600, align_uncond=True)
     batch = draw(prepared, size=6, dropout=0.3)
-    whole, _ = stage.loss(batch)
-    parts = [stage.loss(part)[0] * len(part) / 6 for part in batch.split(4)]
-    torch.testing.assert_close(torch.stack(parts).sum(), whole)
+    whole, terms = stage.loss(batch)
+    parts = [(stage.loss(part), len(part) / 6) for part in batch.split(4)]
+    torch.testing.assert_close(sum(loss * share for (loss, _), share in parts), whole)
+    for name in terms:
+        torch.testing.assert_close(sum(found[name] * share for (_, found), share in parts), terms[name])
 
 
 def test_a_base_text_without_phrases_is_no_obstacle(pipe_dir: Path, clip_dir: Path, samples: list[Sample]) -> None:
