@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import IO
 
 IMAGES = ("jpg", "jpeg", "png", "webp")
+KINDS = (*IMAGES, "json")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,11 +32,16 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """What a tar holds under one key: its image, and the bytes of its JSON; None where there is none."""
+    """What a tar holds under one key.
+
+    image, json: its first image, and the bytes of its first JSON; None where there is none.
+    more: names of the files that came under the key when it had one of their kind.
+    """
 
     key: str
     image: Member | None
     json: bytes | None
+    more: tuple[str, ...] = ()
 
 
 def entries(tar: Path) -> Iterator[Entry]:
@@ -45,22 +51,24 @@ def entries(tar: Path) -> Iterator[Entry]:
     """
     images: dict[str, Member] = {}
     texts: dict[str, bytes] = {}
-    keys: dict[str, None] = {}
+    keys: dict[str, tuple[str, ...]] = {}
     damage: tarfile.TarError | None = None
     with tar.open("rb") as raw:
         try:
             for member in members(tar):
                 key, extension = split_name(member.name)
-                if extension in IMAGES:
-                    images[key] = member
+                if extension not in KINDS:
+                    continue
+                more = keys.setdefault(key, ())
+                if key in (texts if extension == "json" else images):
+                    keys[key] = (*more, member.name)
                 elif extension == "json":
                     texts[key] = read_at(raw, member.offset, member.size)
                 else:
-                    continue
-                keys[key] = None
+                    images[key] = member
         except tarfile.TarError as error:
             damage = error
-    yield from (Entry(key, images.get(key), texts.get(key)) for key in keys)
+    yield from (Entry(key, images.get(key), texts.get(key), more) for key, more in keys.items())
     if damage is not None:
         raise damage
 

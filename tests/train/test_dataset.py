@@ -144,6 +144,28 @@ def test_tars_are_read_in_order(tmp_path: Path) -> None:
     assert data.problems == ()
 
 
+def test_tars_of_other_splits_are_left_out(tmp_path: Path) -> None:
+    for name in ("train-0", "portraits", "test-0", "my_val-00012", "DEV"):
+        write_tar(tmp_path / f"{name}.tar", {"1.png": png(), "1.json": json.dumps(TEXTS | {"base": name}).encode()})
+    assert [sample.base for sample in open_dataset(tmp_path)] == ["portraits", "train-0"]
+    assert [sample.base for sample in open_dataset(tmp_path / "test-0.tar")] == ["test-0"]
+    for name in ("train-0", "portraits"):
+        (tmp_path / f"{name}.tar").unlink()
+    with pytest.raises(ConfigError, match=r"(?s)DEV\.tar is of another split.*pass that tar"):
+        open_dataset(tmp_path)
+
+
+@pytest.mark.parametrize("again", ["1.png", "1.JPG", "1.json"])
+def test_a_key_that_comes_twice_is_named(tmp_path: Path, again: str) -> None:
+    good = json.dumps(TEXTS).encode()
+    tar = write_tar(tmp_path / "a.tar", {"1.png": png(1), "1.json": good, "2.png": png(2), "2.json": good})
+    with tarfile.open(tar, "a") as more:
+        more.addfile(tarfile.TarInfo(again))
+    data = open_dataset(tar)
+    assert list(map(str, data.problems)) == [f"a.tar/1: this key has more than one image or .json: '{again}' too"]
+    assert shades(tar) == [2]
+
+
 def test_every_problem_of_a_tar_is_named(tmp_path: Path) -> None:
     good = json.dumps(TEXTS).encode()
     files = {"1.png": png(), "1.json": good, "2.png": png(), "3.json": good, "4.png": png(), "4.json": b"{}"}
