@@ -128,7 +128,7 @@ def _from_line(line: bytes, folder: str, file: str, number: int, names: Any) -> 
     elif os.path.isabs(name) or ".." in Path(name).parts:  # a data set from elsewhere shows no other files
         problems = [f"the image {name!a} lies outside the data set", *problems]
     elif os.path.basename(image) not in names(os.path.dirname(image)):
-        problems = [f"there is no image {name}", *problems]
+        problems = [f"there is no image {name!a}", *problems]
     if problems or image is None:
         return BadSample(file, number, "; ".join(problems))
     return Row(image, texts["base"], texts["target"], str(texts.get("category") or ""), file, number)
@@ -137,7 +137,7 @@ def _from_line(line: bytes, folder: str, file: str, number: int, names: Any) -> 
 def _names(folder: str) -> frozenset[str]:
     try:
         return frozenset(os.listdir(folder))
-    except OSError:
+    except (OSError, ValueError):  # ValueError: no folder can have that name
         return frozenset()
 
 
@@ -172,9 +172,20 @@ def _texts(line: bytes) -> tuple[dict[str, Any], list[str]]:
     """A sample's JSON object, and what is wrong with its texts."""
     try:
         texts = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         texts = None
     if not isinstance(texts, dict):
         return {}, [NO_JSON]
-    missing = [name for name in ("base", "target") if not isinstance(texts.get(name), str) or not texts[name].strip()]
-    return texts, [f"there is no {name} text" for name in missing]
+    problems = [(name, _problem(texts.get(name))) for name in ("base", "target")]
+    return texts, [problem.format(name) for name, problem in problems if problem is not None]
+
+
+def _problem(text: object) -> str | None:
+    """What is wrong with a text, with a place for what it is called; None where nothing is."""
+    if not isinstance(text, str) or not text.strip():
+        return "there is no {} text"
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # JSON can have half of a surrogate pair, as \ud800
+        return "the {} text is not valid Unicode"
+    return None

@@ -76,12 +76,15 @@ def entries(tar: Path) -> Iterator[Entry]:
 def members(tar: Path) -> Iterator[Member]:
     """The files of a tar, from their headers alone. Raises tarfile.TarError at one that is longer than the tar."""
     whole = tar.stat().st_size
-    with tarfile.open(tar, "r:") as file:
-        for info in file:
-            if info.isfile() and info.offset_data + info.size > whole:
-                raise tarfile.ReadError(f"{info.name!a} is cut short")
-            if info.isfile():
-                yield Member(tar, info.name, info.offset_data, info.size)
+    try:
+        with tarfile.open(tar, "r:") as file:
+            for info in file:
+                if info.isfile() and not 0 <= info.size <= whole - info.offset_data:
+                    raise tarfile.ReadError(f"{info.name!a} is cut short")
+                if info.isfile():
+                    yield Member(tar, info.name, info.offset_data, info.size)
+    except (ValueError, OverflowError, MemoryError) as error:  # of a header with a size that no file has
+        raise tarfile.ReadError(f"a header is damaged ({type(error).__name__})") from error
 
 
 def split_name(name: str) -> tuple[str, str]:
