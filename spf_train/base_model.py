@@ -15,6 +15,7 @@ from spf_train.errors import ConfigError, explained
 from spf_train.hub import snapshot
 from spf_train.identity import files_digest, weights_digest
 from spf_train.single_file import SD15, load_single_file, refuse_pickle
+from spf_train.suitability import check_pipeline
 
 Source = str | Path
 # What a pipeline of the Stable Diffusion 1.x family is made of; the safety checker is not needed.
@@ -49,6 +50,7 @@ def load_pipeline(
     """
     path = resolve(base)
     pipe = load_single_file(path, layout) if path.is_file() else _load_folder(path)
+    check_pipeline(pipe, base)
     if prediction_type is not None:
         pipe.scheduler = type(pipe.scheduler).from_config(pipe.scheduler.config, prediction_type=prediction_type)
     for part in (pipe.vae, pipe.text_encoder, pipe.unet):
