@@ -193,6 +193,8 @@ class TrainConfig:
         """What `settings.check` asks: (field, why) of every value out of range."""
         if self.spf.align_uncond and self.stage2 is not None and not self.stage2.caption_dropout:
             yield "spf.align_uncond", "it would do nothing: caption_dropout of stage 2 is 0"
+        if not 0 <= self.seed < 2**63:
+            yield "seed", "it must be from 0 to 2^63 - 1"
 
     def to_dict(self) -> dict[str, Any]:
         """Plain dicts, lists and numbers, ready for JSON."""
