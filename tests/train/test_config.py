@@ -96,7 +96,15 @@ def test_some_loss_has_weight() -> None:
         SPFConfig(w_diff=0, w_text=0, w_fine=0, w_enh=0)
 
 
-@pytest.mark.parametrize("wrong", [{"norm": "l1"}, {"w_text": -1}, {"align_t_min": 9, "align_t_max": 8}])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"norm": "l1"},
+        {"w_text": -1},
+        {"align_t_min": 9, "align_t_max": 8},
+        {"diff_area": "released", "use_sfcm": False},
+    ],
+)
 def test_invalid_spf_settings_are_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(ConfigError, match="not valid"):
         SPFConfig(**wrong)  # type: ignore[arg-type]

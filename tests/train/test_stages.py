@@ -15,6 +15,7 @@ from spf_train import losses, variants
 from spf_train.config import SPFConfig, StageConfig, TrainConfig
 from spf_train.data import Sample
 from spf_train.dual_path import DualPathStage
+from spf_train.errors import ConfigError
 from spf_train.prediction import Diffusion
 from spf_train.stages import NaiveStage
 from spf_train.tap import CrossAttentionTap
@@ -244,7 +245,9 @@ def test_gamma_center_moves_the_mean(make_stage: MakeStage) -> None:
 
 
 def test_alignment_acts_within_its_timesteps(make_stage: MakeStage) -> None:
-    stage, prepared = make_stage(align_t_min=1000)
+    with pytest.raises(ConfigError, match=r"align_t_min = 1000, and the timesteps end at 999"):
+        make_stage(align_t_min=1000)
+    stage, prepared = make_stage(align_t_min=999)
     _, none = stage.loss(draw(prepared))
     assert none["text"] == none["fine"] == none["coverage"] == 0
     batch = draw(prepared)
