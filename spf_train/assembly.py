@@ -14,7 +14,7 @@ from spf_train import variants
 from spf_train.adapter import has_adapter
 from spf_train.base_model import Source, load_pipeline, load_unet
 from spf_train.clip import FrozenClip
-from spf_train.config import LogConfig, StageConfig, TrainConfig
+from spf_train.config import LogConfig, SPFConfig, StageConfig, TrainConfig
 from spf_train.contrast import ContrastTarget
 from spf_train.data import Prepared
 from spf_train.dual_path import DualPathStage
@@ -107,6 +107,8 @@ def assemble_stage2(inputs: Inputs, clip_source: Source, start: Path | None, con
     """
     how = wanted(config.stage2, "stage2")
     pipe = inputs.pipeline(how)
+    diffusion = Diffusion.from_scheduler(pipe.scheduler)
+    _refuse_unreachable(config.spf, diffusion.timesteps)
     clip = FrozenClip.from_pretrained(clip_source).to(pipe.device)
     response = copy.deepcopy(pipe.unet) if start is None else load_unet(start, pipe.device)
     contrast = None
@@ -127,7 +129,7 @@ def assemble_stage2(inputs: Inputs, clip_source: Source, start: Path | None, con
         response=response,
         reference=pipe.unet,
         enhancement=ResponseEnhancement(pipe.vae, clip, config.spf),
-        diffusion=Diffusion.from_scheduler(pipe.scheduler),
+        diffusion=diffusion,
         config=config.spf,
         which=None,
         min_snr_gamma=how.min_snr_gamma,
@@ -142,6 +144,13 @@ def wanted(stage: StageConfig | None, name: str) -> StageConfig:
     if stage is None:
         raise ConfigError(f"cannot train {name}", f"TrainConfig.{name} is None", f"give TrainConfig.{name}")
     return stage
+
+
+def _refuse_unreachable(spf: SPFConfig, timesteps: int) -> None:
+    """Raises ConfigError if alignment begins after the last of the scheduler's timesteps."""
+    if spf.align_t_min >= timesteps:
+        why = f"spf.align_t_min = {spf.align_t_min}, and the timesteps end at {timesteps - 1}"
+        raise ConfigError("alignment would never act", why, "lower it; spf.w_text=0 and spf.w_fine=0 train without")
 
 
 def _trainable(unet: Any, how: StageConfig, pipe: Any, seed: int) -> Any:

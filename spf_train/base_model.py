@@ -15,6 +15,7 @@ from spf_train.errors import ConfigError, explained
 from spf_train.hub import snapshot
 from spf_train.identity import files_digest, weights_digest
 from spf_train.single_file import SD15, load_single_file, refuse_pickle
+from spf_train.suitability import check_pipeline
 
 Source = str | Path
 # What a pipeline of the Stable Diffusion 1.x family is made of; the safety checker is not needed.
@@ -49,6 +50,7 @@ def load_pipeline(
     """
     path = resolve(base)
     pipe = load_single_file(path, layout) if path.is_file() else _load_folder(path)
+    check_pipeline(pipe, base)
     if prediction_type is not None:
         pipe.scheduler = type(pipe.scheduler).from_config(pipe.scheduler.config, prediction_type=prediction_type)
     for part in (pipe.vae, pipe.text_encoder, pipe.unet):
@@ -100,13 +102,20 @@ def unet_folder(folder: Path) -> Path:
     raise ConfigError(f"{folder} holds no UNet", "neither it nor its unet/ has a config.json", "check the path")
 
 
+def adapter_beside(folder: Path) -> Path | None:
+    """The adapter that a run has left beside its UNet, in any folder `unet_folder` knows; None where there is none."""
+    path = unet_folder(folder)
+    file = path.parent / variants.ADAPTER_FILE
+    return file if path.name == "unet" and file.is_file() else None
+
+
 def load_unet(folder: Path, device: torch.device, dtype: torch.dtype = torch.float32) -> Any:
     """The UNet2DConditionModel of any folder `unet_folder` knows, with the adapter a run may have left beside it."""
     path = unet_folder(folder)
     with explained(f"cannot load the UNet {path}", "copy it again, or train it again"):
         unet: Any = UNet2DConditionModel.from_pretrained(path, use_safetensors=True, local_files_only=True)
     cast(unet, dtype).to(device).to(memory_format=torch.channels_last)
-    if path.name == "unet":
+    if adapter_beside(folder) is not None:
         variants.load(unet, path.parent)
     return unet
 

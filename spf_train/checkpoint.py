@@ -54,7 +54,7 @@ class RunFolder:
         with explained(f"cannot read {run}", "delete this folder: it is made again"):
             found = dict(json.loads(run.read_text()))
         if found != self.identity:
-            differing = sorted(key for key in self.identity if found.get(key) != self.identity[key])
+            differing = sorted(key for key in self.identity | found if found.get(key) != self.identity.get(key))
             why = f"it was started with another {', '.join(differing) or 'version of the trainer'}"
             raise ConfigError(f"cannot resume {self.path}", why, "choose another folder, or delete this one")
 
@@ -120,16 +120,26 @@ class RunFolder:
             shutil.rmtree(folder)
 
     def cut_log(self, steps: int) -> None:
-        """Drops the log's rows after `steps` steps: a resumed run writes them again."""
+        """Drops the log's rows after `steps` steps, which a resumed run writes again, and those that are damaged."""
         if not self.processes.main:
             return
         log = self.path / "log.jsonl"
-        rows = log.read_text().splitlines(keepends=True) if log.is_file() else []
-        kept = [row for row in rows if row.endswith("\n") and json.loads(row)["step"] <= steps]
-        write_atomically(log, lambda new: new.write_text("".join(kept)))
+        rows = log.read_bytes().splitlines(keepends=True) if log.is_file() else []
+        kept = [row for row in rows if row.endswith(b"\n") and 0 < _step_of(row) <= steps]
+        write_atomically(log, lambda new: new.write_bytes(b"".join(kept)))
 
     def log(self, row: dict[str, Any]) -> None:
         """Appends one row to log.jsonl."""
         if self.processes.main:
             with (self.path / "log.jsonl").open("a") as file:
                 file.write(json.dumps(row) + "\n")
+
+
+def _step_of(row: bytes) -> int:
+    """The step a log's row is of; 0 for one that a power cut, or another hand, has damaged."""
+    try:
+        found = json.loads(row)
+    except (ValueError, RecursionError):
+        return 0
+    step = found.get("step") if isinstance(found, dict) else None
+    return step if type(step) is int else 0

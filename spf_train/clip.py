@@ -15,6 +15,7 @@ from transformers import AutoTokenizer, CLIPModel
 
 from spf_train.errors import ConfigError, explained
 from spf_train.hub import snapshot
+from spf_train.suitability import check_clip
 
 PARTS = ("*.json", "merges.txt", "model*.safetensors")
 MODES = {2: "bilinear", 3: "bicubic"}  # PIL's numbers, as preprocessor_config.json has them
@@ -74,13 +75,15 @@ class FrozenClip(nn.Module):
     def from_pretrained(cls, source: str | Path) -> FrozenClip:
         """Loads a CLIPModel, its tokenizer and its image processor's config, from a folder or a Hub id.
 
-        Raises ConfigError if it is nowhere, or lacks one of them.
+        Raises ConfigError if it is nowhere, lacks one of them, or they do not fit together.
         """
         folder = resolve_clip(source)
         with explained(f"cannot load the CLIP {source}", "pass a saved CLIPModel with its tokenizer"):
             model = CLIPModel.from_pretrained(folder, use_safetensors=True, local_files_only=True)
             tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
-            return cls(model, tokenizer, Preprocessing.from_folder(folder))
+            clip = cls(model, tokenizer, Preprocessing.from_folder(folder))
+        check_clip(clip, source)
+        return clip
 
     def embed_images(self, images: Tensor) -> Tensor:
         """E_I: unit-norm embeddings [B, E] of images [B, 3, H, W] in [0, 1]; differentiable."""

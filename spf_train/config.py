@@ -24,7 +24,8 @@ class StageConfig:
     micro_batch: samples per forward pass of one process; the gradient of a batch is accumulated over its parts.
     lr: learning rate after warm-up.
     lr_schedule: what follows the warm-up: the same rate, or a fall to 0 along half a cosine or a line.
-    warmup: steps over which the learning rate rises linearly, from lr / warmup.
+    warmup: steps over which the learning rate rises linearly, from lr / warmup; as many as the stage has, or more,
+        are warned of.
     betas, weight_decay: of AdamW.
     grad_clip: largest L2 norm of the whole gradient; None does not clip.
     caption_dropout: probability in [0, 1] that a sample is trained with the empty caption.
@@ -103,7 +104,8 @@ class SPFConfig:
         response path with itself, without and with the target text, in which stage 1's pollution cancels out.
     soft_scale: how M is scaled: "minmax", or "quantile" (ours), which releases regions instead of points.
     layer_map: how M̂ is brought to coarser layers: "area", or "max" (ours), which keeps small regions released.
-    diff_area: where L_diff acts on aligned samples: "all" of the picture, or what M̂ has "released" (ours).
+    diff_area: where L_diff acts on aligned samples: "all" of the picture, or what M̂ has "released" (ours), which
+        needs `use_sfcm`.
     diff_target: what L_diff compares the response path with: the noise of the "image", or the "contrast" (ours): the
         reference path, plus what the target text changes in stage 1's prediction; see ContrastTarget.
     contrast_scale: how much of that change is taught.
@@ -147,6 +149,8 @@ class SPFConfig:
             yield "w_diff", "at least one loss weight is above 0"
         if self.align_t_max is not None and self.align_t_max < self.align_t_min:
             yield "align_t_max", f"it lies below align_t_min = {self.align_t_min}"
+        if self.diff_area == "released" and not self.use_sfcm:
+            yield "diff_area", "without SFCM (use_sfcm = false) nothing is released, and L_diff would be off"
 
 
 @dataclass(frozen=True)
@@ -193,6 +197,8 @@ class TrainConfig:
         """What `settings.check` asks: (field, why) of every value out of range."""
         if self.spf.align_uncond and self.stage2 is not None and not self.stage2.caption_dropout:
             yield "spf.align_uncond", "it would do nothing: caption_dropout of stage 2 is 0"
+        if not 0 <= self.seed < 2**63:
+            yield "seed", "it must be from 0 to 2^63 - 1"
 
     def to_dict(self) -> dict[str, Any]:
         """Plain dicts, lists and numbers, ready for JSON."""

@@ -17,7 +17,7 @@ from spf_train.sample import BadSample, Sample
 from spf_train.webdataset import IMAGES, Entry, Member, entries
 
 METADATA = "metadata.jsonl"
-# Words in a folder's name by which `datasets` reads it as another split than "train": not for training.
+# Words in the name of a folder, or of a tar, by which `datasets` reads it as another split than "train".
 OTHER_SPLITS = {"test", "testing", "eval", "evaluation", "dev", "val", "valid", "validation"}
 
 
@@ -74,14 +74,15 @@ def open_dataset(path: Path | str) -> Dataset:
 
     path: a folder with metadata.jsonl (keys file_name, base, target, category), in it or in folders below it, as the
         `imagefolder` of Hugging Face's `datasets` has them; of its splits, all but "train" are left out. Or a folder
-        of uncompressed WebDataset tars, or one of them.
+        of uncompressed WebDataset tars, those of other splits (test-0.tar) left out again, or one tar.
     Raises ConfigError if there is no sample at all; what is wrong with single samples is in `problems`.
     """
     path = Path(path)
     metadata = _files(path, f"**/{METADATA}")
-    training = [file for file in metadata if not _other_split(file.relative_to(path))]
+    training = [file for file in metadata if not _other_split(file.relative_to(path).parent.as_posix())]
     tars = [path] if path.is_file() else _files(path, "*.tar")
-    found = list(_from_metadata(path, training) if metadata else _from_tars(path, tars))
+    chosen = [tar for tar in tars if tar == path or not _other_split(tar.stem)]
+    found = list(_from_metadata(path, training) if metadata else _from_tars(chosen))
     rows = [item for item in found if isinstance(item, Row)]
     places = accumulate((isinstance(item, Row) for item in found), initial=0)
     problems = [(before, item) for before, item in zip(places, found, strict=False) if isinstance(item, BadSample)]
@@ -91,8 +92,9 @@ def open_dataset(path: Path | str) -> Dataset:
     if problems:
         more = f", and {len(problems) - 1} more" if len(problems) > 1 else ""
         raise ConfigError(what, f"{problems[0][1]}{more}", "mend the data set")
-    if metadata:
-        raise ConfigError(what, f"{metadata[0]} is of another split than train", "pass that folder to train with it")
+    if metadata or tars:
+        other, kind = (metadata[0], "folder") if metadata else (tars[0], "tar")
+        raise ConfigError(what, f"{other} is of another split than train", f"pass that {kind} to train with it")
     why = f"it has no {METADATA} and no .tar" if path.exists() else "there is no such folder"
     raise ConfigError(what, why, f"pass a folder with {METADATA} (file_name, base, target, category), or tars")
 
@@ -103,8 +105,8 @@ def _files(folder: Path, pattern: str) -> list[Path]:
     return [file for file in found if not any(p.startswith((".", "__")) for p in file.relative_to(folder).parts)]
 
 
-def _other_split(file: Path) -> bool:
-    return not OTHER_SPLITS.isdisjoint(re.split(r"[-._ 0-9/]", file.parent.as_posix().lower()))
+def _other_split(name: str) -> bool:
+    return not OTHER_SPLITS.isdisjoint(re.split(r"[-._ 0-9/]", name.lower()))
 
 
 def _from_metadata(root: Path, files: Sequence[Path]) -> Iterator[Row | BadSample]:
@@ -126,7 +128,7 @@ def _from_line(line: bytes, folder: str, file: str, number: int, names: Any) -> 
     elif os.path.isabs(name) or ".." in Path(name).parts:  # a data set from elsewhere shows no other files
         problems = [f"the image {name!a} lies outside the data set", *problems]
     elif os.path.basename(image) not in names(os.path.dirname(image)):
-        problems = [f"there is no image {name}", *problems]
+        problems = [f"there is no image {name!a}", *problems]
     if problems or image is None:
         return BadSample(file, number, "; ".join(problems))
     return Row(image, texts["base"], texts["target"], str(texts.get("category") or ""), file, number)
@@ -135,11 +137,11 @@ def _from_line(line: bytes, folder: str, file: str, number: int, names: Any) -> 
 def _names(folder: str) -> frozenset[str]:
     try:
         return frozenset(os.listdir(folder))
-    except OSError:
+    except (OSError, ValueError):  # ValueError: no folder can have that name
         return frozenset()
 
 
-def _from_tars(root: Path, tars: Sequence[Path]) -> Iterator[Row | BadSample]:
+def _from_tars(tars: Sequence[Path]) -> Iterator[Row | BadSample]:
     for tar in tars:
         try:
             for entry in entries(tar):
@@ -149,6 +151,10 @@ def _from_tars(root: Path, tars: Sequence[Path]) -> Iterator[Row | BadSample]:
 
 
 def _from_entry(entry: Entry, file: str) -> Row | BadSample:
+    if entry.more:
+        return BadSample(
+            file, None, f"this key has more than one image or .json: {', '.join(map(ascii, entry.more))} too"
+        )
     if entry.json is None:
         return BadSample(file, None, "there is no .json beside the image")
     texts, problems = _texts(entry.json)
@@ -166,9 +172,20 @@ def _texts(line: bytes) -> tuple[dict[str, Any], list[str]]:
     """A sample's JSON object, and what is wrong with its texts."""
     try:
         texts = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         texts = None
     if not isinstance(texts, dict):
         return {}, [NO_JSON]
-    missing = [name for name in ("base", "target") if not isinstance(texts.get(name), str) or not texts[name].strip()]
-    return texts, [f"there is no {name} text" for name in missing]
+    problems = [(name, _problem(texts.get(name))) for name in ("base", "target")]
+    return texts, [problem.format(name) for name, problem in problems if problem is not None]
+
+
+def _problem(text: object) -> str | None:
+    """What is wrong with a text, with a place for what it is called; None where nothing is."""
+    if not isinstance(text, str) or not text.strip():
+        return "there is no {} text"
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # JSON can have half of a surrogate pair, as \ud800
+        return "the {} text is not valid Unicode"
+    return None

@@ -82,7 +82,10 @@ class DualPathStage(NaiveStage):
         self.released: Tensor | None = None
 
     def loss(self, batch: Batch) -> tuple[Tensor, Terms]:
-        """The total of Eq. 12; its terms "diff", "text", "fine", "enh", unweighted; "coverage", mean M̂."""
+        """The total of Eq. 12; its terms "diff", "text", "fine", "enh", unweighted; "coverage", mean M̂.
+
+        Samples that are not aligned count as 0 in "text", "fine" and "coverage".
+        """
         x_t = self.diffusion.add_noise(batch.x0, batch.eps, batch.t)
         with CrossAttentionTap(self.unet) as tap:
             output = self.predict(batch, x_t)
@@ -130,7 +133,8 @@ class DualPathStage(NaiveStage):
         res = res if len(rows) == len(batch) else res.take(rows)
         released = self.released_area(aligned, x_t, ref, res)
         text, fine = self.layer_losses(ref.layers, res.layers, self.positions(aligned), released)
-        terms = {"text": text.sum() / len(batch), "fine": fine.sum() / len(batch), "coverage": released.mean()}
+        sums = {"text": text.sum(), "fine": fine.sum(), "coverage": released.mean(dim=(1, 2, 3)).sum()}
+        terms = {name: total / len(batch) for name, total in sums.items()}
         return terms, self.diffusion_share(released, rows, len(batch)) if self.released_only else None
 
     @staticmethod

@@ -33,9 +33,14 @@ class ImageEncoder(Encoder[Pixels]):
         return self._keys
 
     def load(self, number: int) -> Pixels:
-        """An image, decoded and cropped. Raises Unusable if it is broken, ConfigError if it cannot be read."""
+        """An image, decoded and cropped. Raises Unusable if it is broken, ConfigError if it cannot be read.
+
+        Memory that does not suffice says nothing about the image: MemoryError goes through.
+        """
         try:
             return self.samples[number].pixels(self.size)
+        except (MemoryError, Unusable):
+            raise
         except UnidentifiedImageError as error:
             raise Unusable("this is no image, or of no known format") from error
         except OSError as error:

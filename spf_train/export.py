@@ -63,10 +63,13 @@ def export(
             shutil.copy(final / variants.ADAPTER_FILE, new)
         (new / "training.json").write_text(json.dumps(facts.to_dict(), indent=2))
 
+    single = out / "pipeline.safetensors"
     if not sd1:
-        log.warning("no %s.safetensors is written: single files are for Stable Diffusion 1.x", result)
-    elif not adapted:
-        write_single_file(pipe, out / "pipeline.safetensors", title=out.resolve().name)
+        log.warning("no %s is written: single files are for Stable Diffusion 1.x", single)
+    if sd1 and not adapted:
+        write_single_file(pipe, single, title=out.resolve().name)
+    else:
+        single.unlink(missing_ok=True)  # of an export before, of other runs
     write_atomically(result, fill)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from spf_train.assembly import Assembly, Inputs, assemble_stage1, assemble_stage2, wanted
-from spf_train.base_model import Source, base_digest, surroundings_digest, unet_folder
+from spf_train.base_model import Source, adapter_beside, base_digest, surroundings_digest, unet_folder
 from spf_train.checkpoint import RunFolder
 from spf_train.clip import resolve_clip
 from spf_train.config import StageConfig, TrainConfig
@@ -83,8 +83,7 @@ def train_stage2(
     how = wanted(config.stage2, "stage2")
     own = Processes.current()
     inputs = Inputs(pipe_dir, samples, device, cache, max_skipped, encoding, prediction_type, own)
-    start = base_digest(pipe_dir) if start_unet is None else weights_digest(unet_folder(start_unet))
-    parts = {"stage": _settings(how), "seed": config.seed, "spf": to_dict(config.spf), "start": start}
+    parts = {"stage": _settings(how), "seed": config.seed, "spf": to_dict(config.spf), **_start(pipe_dir, start_unet)}
     run = _run(inputs, out, parts | {"clip": weights_digest(resolve_clip(clip_dir))})
     if not run.finished:
         _fit(assemble_stage2(inputs, clip_dir, start_unet, config), how, run, config, progress, on_checkpoint)
@@ -124,6 +123,16 @@ def _run(inputs: Inputs, out: Path, parts: dict[str, Any]) -> RunFolder:
         parts |= {"prediction_type": inputs.prediction_type}
     parts |= {"samples": samples_digest(inputs.samples, inputs.cache, own.rank, shared, own.barrier)}
     return RunFolder(out, parts, own)
+
+
+def _start(original: Source, start: Path | None) -> dict[str, str]:
+    """Digests of the UNet that stage 2 starts from, and of the adapter that belongs to it where there is one."""
+    if start is None:
+        return {"start": base_digest(original)}
+    digests = {"start": weights_digest(unet_folder(start))}
+    if (adapter := adapter_beside(start)) is not None:  # unet/ is the original's, whatever the adapter has learned
+        digests["start_adapter"] = weights_digest(adapter)
+    return digests
 
 
 def _fit(

@@ -10,7 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
+from spf_train.store import Unusable
+
 Pixels = NDArray[np.uint8]
+ELONGATED = 8  # ratio of the edges from which only the middle of an image is resized
 
 
 class ImageFile(Protocol):
@@ -61,7 +64,7 @@ class Sample:
     line: int | None = None
 
     def pixels(self, size: int) -> Pixels:
-        """The image as uint8 [size, size, 3]: shortest edge resized, centre cropped."""
+        """The image as uint8 [size, size, 3]; see `crop`."""
         given = self.image
         if isinstance(given, np.ndarray):
             return given if given.shape == (size, size, 3) else crop(Image.fromarray(given), size)
@@ -74,9 +77,35 @@ class Sample:
 
 
 def crop(image: Image.Image, size: int) -> Pixels:
-    """An image as uint8 [size, size, 3]: shortest edge resized, centre cropped."""
+    """An image as uint8 [size, size, 3]: shortest edge resized, centre cropped.
+
+    Greys of 16 bits are scaled to 8. Raises Unusable for pixels of 32 bits, which have no known white.
+    """
+    if image.mode in {"I", "F"}:
+        raise Unusable("the image has 32 bits a pixel: save it with 8 or 16")
+    image = eight_bits(middle(image)).convert("RGB")
     scale = size / min(image.size)
     width, height = (max(size, round(edge * scale)) for edge in image.size)
-    resized = image.convert("RGB").resize((width, height), Image.Resampling.LANCZOS)
+    resized = image.resize((width, height), Image.Resampling.LANCZOS)
     left, top = (width - size) // 2, (height - size) // 2
     return np.asarray(resized.crop((left, top, left + size, top + size)))
+
+
+def middle(image: Image.Image) -> Image.Image:
+    """The middle of an image whose edges differ more than `ELONGATED` times; any other as it is.
+
+    Resized as a whole, a line of 2 x 2000 pixels would become 512 x 512000.
+    """
+    most = ELONGATED * min(image.size)
+    if max(image.size) <= most:
+        return image
+    width, height = (min(edge, most) for edge in image.size)
+    left, top = (image.width - width) // 2, (image.height - height) // 2
+    return image.crop((left, top, left + width, top + height))
+
+
+def eight_bits(image: Image.Image) -> Image.Image:
+    """An image with its greys of 16 bits scaled to 8, white to white; any other as it is."""
+    if not image.mode.startswith("I;16"):  # with the order of the bytes behind it
+        return image
+    return Image.fromarray(((np.asarray(image).astype(np.uint32) + 128) // 257).astype(np.uint8))

@@ -67,7 +67,7 @@ class Shards:
     runs, can fill one folder, and a killed one loses no more than the shard it was at.
 
     places: shard and row of each key.
-    broken: keys that nothing can be computed for, and why.
+    broken: keys that nothing could be computed for, and why; a later shard may have a row for one.
     """
 
     folder: Path
@@ -89,11 +89,8 @@ class Shards:
             shards.broken |= broken
         return shards
 
-    def __contains__(self, key: str) -> bool:
-        return key in self.places or key in self.broken
-
     def rows(self, keys: Sequence[str]) -> dict[str, Rows]:
-        """Every column, with a row for each key; no key may be missing or broken."""
+        """Every column, with a row for each key; no key may be missing."""
         places = [self.places[key] for key in keys]
         names = self.columns[places[0][0]] if places else ()
         # A shard of nothing but broken samples has no column.

@@ -21,8 +21,8 @@ UNET = "model.diffusion_model."
 VAE = "first_stage_model."
 TEXT = "cond_stage_model.transformer."
 PICKLES = {".ckpt", ".pt", ".pth", ".bin", ".pkl"}
-# How a checkpoint says that it predicts v: ModelSpec's metadata, or an empty tensor of this name.
-V_PREDICTION = {"v", "v_prediction", "v-prediction"}
+# What a checkpoint predicts, in its metadata: ModelSpec's words, and "sample", for which that has none.
+PREDICTIONS = dict.fromkeys(("v", "v_prediction", "v-prediction"), "v_prediction") | {"sample": "sample"}
 
 
 def load_single_file(path: Path, layout: Path = SD15) -> Any:
@@ -78,8 +78,9 @@ def _check(path: Path, layout: Path) -> dict[str, Any]:
 def scheduler_settings(metadata: dict[str, str], names: Iterable[str]) -> dict[str, Any]:
     """What a checkpoint's metadata and tensor names say of its noise schedule; empty where they say nothing."""
     settings: dict[str, Any] = {}
-    if metadata.get("modelspec.prediction_type", "").lower() in V_PREDICTION or "v_pred" in names:
-        settings["prediction_type"] = "v_prediction"
+    predicts = metadata.get("modelspec.prediction_type", "").lower()
+    if said := "v_prediction" if "v_pred" in names else PREDICTIONS.get(predicts):  # an empty tensor of that name
+        settings["prediction_type"] = said
     if "ztsnr" in names:
         settings["rescale_betas_zero_snr"] = True
     return settings

@@ -94,14 +94,14 @@ class Store:
     progress: Progress | None = None
 
     def encode(self, encoder: Encoder[Item]) -> Encoded:
-        """The encodings of all items; those the folder has are not made again."""
+        """The encodings of all items; those the folder has are not made again, and what was broken is tried again."""
         if self.folder is None:
             return self._in_memory(encoder)
         keys, folder = encoder.keys(), self.folder / f"{encoder.name}-{encoder.digest}"
         self._fill(encoder, keys, folder)
         self.barrier()
         shards = Shards.open(folder)
-        broken = {number: shards.broken[key] for number, key in enumerate(keys) if key in shards.broken}
+        broken = {number: shards.broken[key] for number, key in enumerate(keys) if key not in shards.places}
         return Encoded(shards.rows([key for key in keys if key in shards.places]), broken)
 
     def once(self, name: str, key: str, build: Callable[[], Columns]) -> Columns:
@@ -126,7 +126,7 @@ class Store:
         """
         shards, numbers = Shards.open(folder), dict(zip(reversed(keys), range(len(keys) - 1, -1, -1), strict=True))
         mine = chunks(keys, SHARD)[self.rank :: self.world]
-        missing = [part for chunk in mine if (part := [key for key in chunk if key not in shards])]
+        missing = [part for chunk in mine if (part := [key for key in chunk if key not in shards.places])]
         made = self._encode(encoder, [[numbers[key] for key in part] for part in missing])
         for done, (part, (columns, unusable)) in enumerate(zip(missing, made, strict=True), start=1):
             broken = {keys[number]: why for number, why in unusable.items()}

@@ -51,7 +51,7 @@ class TensorBoard(Tracker):
 
     def begin(self, step: int) -> None:
         """Opens a new event file; those there are cut after `step`."""
-        self._writer = self._writer_class(str(self.path), purge_step=step + 1 if step else None)
+        self._writer = self._writer_class(str(self.path), purge_step=step + 1)
 
     def scalars(self, step: int, terms: Mapping[str, float]) -> None:
         """One curve for each term."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import time
 from collections.abc import Mapping
@@ -22,6 +23,7 @@ from spf_train.processes import Processes
 from spf_train.schedule import learning_rate
 from spf_train.stages import Stage
 
+log = logging.getLogger(__name__)
 AUTOCAST = {"no": None, "fp16": torch.float16, "bf16": torch.bfloat16}
 
 
@@ -64,6 +66,8 @@ class Trainer:
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=scales)
         self.average = None if config.ema_decay is None else MovingAverage(self.weights, config.ema_decay)
         self.total = config.total_steps(len(prepared))
+        if config.warmup >= self.total and self.processes.main:
+            log.warning("warmup = %d: in %d steps the learning rate only rises", config.warmup, self.total)
         self.parts = Parts(config.micro_batch)
         self.step = 0
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import IO
 
 IMAGES = ("jpg", "jpeg", "png", "webp")
+KINDS = (*IMAGES, "json")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,11 +32,16 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """What a tar holds under one key: its image, and the bytes of its JSON; None where there is none."""
+    """What a tar holds under one key.
+
+    image, json: its first image, and the bytes of its first JSON; None where there is none.
+    more: names of the files that came under the key when it had one of their kind.
+    """
 
     key: str
     image: Member | None
     json: bytes | None
+    more: tuple[str, ...] = ()
 
 
 def entries(tar: Path) -> Iterator[Entry]:
@@ -45,22 +51,24 @@ def entries(tar: Path) -> Iterator[Entry]:
     """
     images: dict[str, Member] = {}
     texts: dict[str, bytes] = {}
-    keys: dict[str, None] = {}
+    keys: dict[str, tuple[str, ...]] = {}
     damage: tarfile.TarError | None = None
     with tar.open("rb") as raw:
         try:
             for member in members(tar):
                 key, extension = split_name(member.name)
-                if extension in IMAGES:
-                    images[key] = member
+                if extension not in KINDS:
+                    continue
+                more = keys.setdefault(key, ())
+                if key in (texts if extension == "json" else images):
+                    keys[key] = (*more, member.name)
                 elif extension == "json":
                     texts[key] = read_at(raw, member.offset, member.size)
                 else:
-                    continue
-                keys[key] = None
+                    images[key] = member
         except tarfile.TarError as error:
             damage = error
-    yield from (Entry(key, images.get(key), texts.get(key)) for key in keys)
+    yield from (Entry(key, images.get(key), texts.get(key), more) for key, more in keys.items())
     if damage is not None:
         raise damage
 
@@ -68,12 +76,15 @@ def entries(tar: Path) -> Iterator[Entry]:
 def members(tar: Path) -> Iterator[Member]:
     """The files of a tar, from their headers alone. Raises tarfile.TarError at one that is longer than the tar."""
     whole = tar.stat().st_size
-    with tarfile.open(tar, "r:") as file:
-        for info in file:
-            if info.isfile() and info.offset_data + info.size > whole:
-                raise tarfile.ReadError(f"{info.name!a} is cut short")
-            if info.isfile():
-                yield Member(tar, info.name, info.offset_data, info.size)
+    try:
+        with tarfile.open(tar, "r:") as file:
+            for info in file:
+                if info.isfile() and not 0 <= info.size <= whole - info.offset_data:
+                    raise tarfile.ReadError(f"{info.name!a} is cut short")
+                if info.isfile():
+                    yield Member(tar, info.name, info.offset_data, info.size)
+    except (ValueError, OverflowError, MemoryError) as error:  # of a header with a size that no file has
+        raise tarfile.ReadError(f"a header is damaged ({type(error).__name__})") from error
 
 
 def split_name(name: str) -> tuple[str, str]:

@@ -16,7 +16,8 @@ INDEX = "model_index.json"
 FAMILY = "StableDiffusionPipeline"
 OTHER = "give a Stable Diffusion 1.x: a folder in diffusers' layout, a .safetensors file, or its name on the Hub"
 PREDICTION = "modelspec.prediction_type"  # ModelSpec's name for it in a file's metadata
-V_PREDICTION = {"v", "v_prediction", "v-prediction"}
+# Its words there, and diffusers'; the trainer writes "sample" as diffusers has it.
+PREDICTIONS = dict.fromkeys(("v", "v_prediction", "v-prediction"), "v_prediction") | {"sample": "sample"}
 V_MARKER, ZERO_SNR_MARKER = "v_pred", "ztsnr"  # empty tensors by which files say it that have no such metadata
 # The guard would blacken portraits at random and tie an image to a network that no method touches.
 UNGUARDED = {"safety_checker": None, "feature_extractor": None, "requires_safety_checker": False}
@@ -78,8 +79,8 @@ def _said(path: Path) -> dict[str, Any]:
     with safe_open(path, framework="pt") as file:
         names, predicts = set(file.keys()), str((file.metadata() or {}).get(PREDICTION, "")).lower()
     settings: dict[str, Any] = {}
-    if predicts in V_PREDICTION or V_MARKER in names:
-        settings["prediction_type"] = "v_prediction"
+    if said := "v_prediction" if V_MARKER in names else PREDICTIONS.get(predicts):
+        settings["prediction_type"] = said
     if ZERO_SNR_MARKER in names:
         settings["rescale_betas_zero_snr"] = True
     return settings

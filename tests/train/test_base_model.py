@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
+from diffusers import UNet2DConditionModel
 from safetensors.torch import save_file
 
 from spf_train import base_model, single_file
 from spf_train.base_model import load_pipeline, load_unet, resolve
 from spf_train.clip import FrozenClip
-from spf_train.errors import ConfigError
+from spf_train.errors import ConfigError, ConfigErrors
 from spf_train.layout import to_single_file
 from spf_train.prediction import Diffusion
+from spf_train.suitability import check_pipeline
 from tests.tiny import tiny_pipeline, tiny_unet
 
 
@@ -65,6 +69,7 @@ def test_no_network_is_asked_for_a_single_file(file: Path, pipe_dir: Path, monke
     [
         ({"modelspec.prediction_type": "v"}, (), "v_prediction"),
         ({"modelspec.prediction_type": "epsilon"}, (), "epsilon"),
+        ({"modelspec.prediction_type": "sample"}, (), "sample"),
         (None, ("v_pred", "ztsnr"), "v_prediction"),
     ],
 )
@@ -117,6 +122,46 @@ def test_pickles_are_refused(tmp_path: Path, pipe_dir: Path) -> None:
 def test_a_folder_that_is_no_pipeline_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"no model_index\.json"):
         load_pipeline(tmp_path, "cpu")
+
+
+def test_networks_that_do_not_fit_together_are_refused_all_at_once(tmp_path: Path) -> None:
+    folder = tiny_pipeline(tmp_path / "pipe")
+    odd = {"in_channels": 9, "cross_attention_dim": 48, "class_embed_type": "timestep", "sample_size": [16, 24]}
+    config = {name: value for name, value in tiny_unet().config.items() if not name.startswith("_")}
+    UNet2DConditionModel.from_config(config | odd).save_pretrained(folder / "unet")
+    without(folder / "tokenizer" / "tokenizer_config.json", "model_max_length")
+    with pytest.raises(ConfigErrors, match="cannot train the base model") as caught:
+        load_pipeline(folder, "cpu")
+    assert [(problem.subject, problem.why.split(":")[0]) for problem in caught.value.problems] == [
+        ("unet", "it has 9 channels in and 4 out, and the VAE's latents have 4"),
+        ("unet", "class_embed_type = timestep"),
+        ("unet", "it reads texts 48 wide, and the text encoder's are 32 wide"),
+        ("unet", "sample_size = [16, 24]"),
+        ("tokenizer", "it has no model_max_length, and the text encoder has 40 positions"),
+    ]
+
+
+def test_a_text_encoder_of_another_kind_is_refused(pipe_dir: Path) -> None:
+    pipe = load_pipeline(pipe_dir, "cpu")
+    pipe.text_encoder.config = SimpleNamespace(hidden_size=32)
+    with pytest.raises(ConfigError, match=r"(?s)cannot train the base model base.*max_position_embeddings"):
+        check_pipeline(pipe, "base")
+
+
+def without(config: Path, *names: str) -> None:
+    """Deletes entries of a JSON file."""
+    kept = {name: value for name, value in json.loads(config.read_text()).items() if name not in names}
+    config.write_text(json.dumps(kept))
+
+
+def test_a_clip_that_does_not_fit_together_is_refused(clip_dir: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(clip_dir, tmp_path / "clip")
+    without(folder / "tokenizer_config.json", "model_max_length")
+    config = folder / "preprocessor_config.json"
+    config.write_text(json.dumps(json.loads(config.read_text()) | {"crop_size": 32}))
+    with pytest.raises(ConfigErrors, match=r"cropped to 32 pixels, and it sees 64") as caught:
+        FrozenClip.from_pretrained(folder)
+    assert [problem.subject for problem in caught.value.problems] == ["preprocessor_config.json", "tokenizer"]
 
 
 def test_what_is_neither_path_nor_id_is_refused() -> None:

@@ -84,12 +84,27 @@ def test_aligning_dropped_captions_needs_dropped_captions() -> None:
         TrainConfig(stage2=StageConfig(steps=1), spf=SPFConfig(align_uncond=True))
 
 
+@pytest.mark.parametrize("seed", [-1, 2**63, 99999999999999999999999999])
+def test_seeds_are_numbers_that_torch_takes(seed: int) -> None:
+    with pytest.raises(ConfigError, match=r"from 0 to 2\^63 - 1"):
+        TrainConfig(seed=seed)
+    assert TrainConfig(seed=2**63 - 1).seed > 0
+
+
 def test_some_loss_has_weight() -> None:
     with pytest.raises(ConfigError, match="at least one"):
         SPFConfig(w_diff=0, w_text=0, w_fine=0, w_enh=0)
 
 
-@pytest.mark.parametrize("wrong", [{"norm": "l1"}, {"w_text": -1}, {"align_t_min": 9, "align_t_max": 8}])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"norm": "l1"},
+        {"w_text": -1},
+        {"align_t_min": 9, "align_t_max": 8},
+        {"diff_area": "released", "use_sfcm": False},
+    ],
+)
 def test_invalid_spf_settings_are_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(ConfigError, match="not valid"):
         SPFConfig(**wrong)  # type: ignore[arg-type]

@@ -85,6 +85,34 @@ def test_images_of_other_sizes_are_cropped_at_the_centre(tmp_path: Path) -> None
     assert Sample(tmp_path / "grey.png", "a man", "smiling").pixels(32).shape == (32, 32, 3)
 
 
+@pytest.mark.parametrize("kind", ["png", "tif"])
+def test_greys_of_16_bits_keep_their_shades(tmp_path: Path, kind: str) -> None:
+    shades = np.repeat(np.array([[0, 1000, 32896, 65535]], dtype=np.uint16), 4, axis=0)
+    Image.fromarray(shades).save(tmp_path / f"grey.{kind}")
+    pixels = Sample(tmp_path / f"grey.{kind}", "a man", "smiling").pixels(4)
+    assert pixels[:, :, 0].tolist() == [[0, 4, 128, 255]] * 4 and pixels.shape == (4, 4, 3)
+
+
+@pytest.mark.parametrize("kind", [np.int32, np.float32])
+def test_pixels_of_32_bits_are_refused(pipe_dir: Path, samples: list[Sample], tmp_path: Path, kind: type) -> None:
+    Image.fromarray(np.full((64, 64), 3, dtype=kind)).save(tmp_path / "deep.tif")
+    portraits = [*samples, Sample(tmp_path / "deep.tif", "a man", "smiling")]
+    left = prepare(portraits, load_pipeline(pipe_dir, "cpu"), max_skipped=0.1)
+    assert [problem.what for problem in left.problems] == ["the image has 32 bits a pixel: save it with 8 or 16"]
+
+
+def test_of_a_very_long_image_the_middle_alone_is_resized(monkeypatch: pytest.MonkeyPatch) -> None:
+    line = np.zeros((2, 2000, 3), dtype=np.uint8)
+    line[:, 990:1010] = 255
+    most, resize = list[int](), Image.Image.resize
+    monkeypatch.setattr(
+        Image.Image, "resize", lambda self, size, *how: (most.append(max(size)), resize(self, size, *how))[1]
+    )
+    for image in (line, line.swapaxes(0, 1), line[:, 984:1000]):
+        assert Sample(image, "a man", "smiling").pixels(32).shape == (32, 32, 3)
+    assert most == [256, 256, 256] and Sample(line, "a man", "smiling").pixels(32).min() == 255
+
+
 def test_no_samples(pipe_dir: Path) -> None:
     with pytest.raises(ConfigError, match="no samples"):
         prepare([], load_pipeline(pipe_dir, "cpu"))

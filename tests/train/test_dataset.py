@@ -102,17 +102,30 @@ def test_every_problem_of_a_folder_is_named_with_its_line(tmp_path: Path) -> Non
         {"base": "a man", "target": "bald"},
         b"[1]",
         b'{"file_name": "1.png", "base": "\xff"}',
+        row("1\0.png"),
+        row("a\0b/1.png"),
+        row("\ud800.png"),
+        row("\ud800/1.png"),
+        row("1.png", base="a \ud800", target="\udc80"),
+        b"[" * 200000,
+        row("1.png", target="\U0001f600"),
     ]
     data = open_dataset(write_folder(tmp_path, lines, ("1.png",)))
-    assert len(data) == 1
+    assert len(data) == 2
     assert list(map(str, data.problems)) == [
         "metadata.jsonl:2: this is not a JSON object",
         "metadata.jsonl:4: there is no base text",
         "metadata.jsonl:5: there is no base text; there is no target text",
-        "metadata.jsonl:6: there is no image gone.png; there is no target text",
+        "metadata.jsonl:6: there is no image 'gone.png'; there is no target text",
         "metadata.jsonl:7: there is no file_name",
         "metadata.jsonl:8: this is not a JSON object",
         "metadata.jsonl:9: this is not a JSON object",
+        r"metadata.jsonl:10: there is no image '1\x00.png'",
+        r"metadata.jsonl:11: there is no image 'a\x00b/1.png'",
+        r"metadata.jsonl:12: there is no image '\ud800.png'",
+        r"metadata.jsonl:13: there is no image '\ud800/1.png'",
+        "metadata.jsonl:14: the base text is not valid Unicode; the target text is not valid Unicode",
+        "metadata.jsonl:15: this is not a JSON object",
     ]
     assert (data.problems[0].file, data.problems[0].line) == ("metadata.jsonl", 2)
 
@@ -144,22 +157,61 @@ def test_tars_are_read_in_order(tmp_path: Path) -> None:
     assert data.problems == ()
 
 
+def test_tars_of_other_splits_are_left_out(tmp_path: Path) -> None:
+    for name in ("train-0", "portraits", "test-0", "my_val-00012", "DEV"):
+        write_tar(tmp_path / f"{name}.tar", {"1.png": png(), "1.json": json.dumps(TEXTS | {"base": name}).encode()})
+    assert [sample.base for sample in open_dataset(tmp_path)] == ["portraits", "train-0"]
+    assert [sample.base for sample in open_dataset(tmp_path / "test-0.tar")] == ["test-0"]
+    for name in ("train-0", "portraits"):
+        (tmp_path / f"{name}.tar").unlink()
+    with pytest.raises(ConfigError, match=r"(?s)DEV\.tar is of another split.*pass that tar"):
+        open_dataset(tmp_path)
+
+
+@pytest.mark.parametrize("again", ["1.png", "1.JPG", "1.json"])
+def test_a_key_that_comes_twice_is_named(tmp_path: Path, again: str) -> None:
+    good = json.dumps(TEXTS).encode()
+    tar = write_tar(tmp_path / "a.tar", {"1.png": png(1), "1.json": good, "2.png": png(2), "2.json": good})
+    with tarfile.open(tar, "a") as more:
+        more.addfile(tarfile.TarInfo(again))
+    data = open_dataset(tar)
+    assert list(map(str, data.problems)) == [f"a.tar/1: this key has more than one image or .json: '{again}' too"]
+    assert shades(tar) == [2]
+
+
 def test_every_problem_of_a_tar_is_named(tmp_path: Path) -> None:
     good = json.dumps(TEXTS).encode()
     files = {"1.png": png(), "1.json": good, "2.png": png(), "3.json": good, "4.png": png(), "4.json": b"{}"}
+    files |= {"5.png": png(), "5.json": b"[" * 200000}
     whole = write_tar(tmp_path / "a.tar", files).read_bytes()
     (tmp_path / "b.tar").write_bytes(whole[:1600])
     (tmp_path / "c.tar").write_bytes(b"x" * 2000)
     data = open_dataset(tmp_path)
     problems = list(map(str, data.problems))
-    assert problems[:3] == [
+    assert problems[:4] == [
         "a.tar/2: there is no .json beside the image",
         "a.tar/3.json: there is no image beside the .json (jpg, jpeg, png, webp)",
         "a.tar/4.json: there is no base text; there is no target text",
+        "a.tar/5.json: this is not a JSON object",
     ]
-    assert [problem.split(":")[0] for problem in problems[3:]] == ["b.tar", "c.tar"]
-    assert all("cannot be read to its end" in problem for problem in problems[3:])
+    assert [problem.split(":")[0] for problem in problems[4:]] == ["b.tar", "c.tar"]
+    assert all("cannot be read to its end" in problem for problem in problems[4:])
     assert len(data) == 2 and data[1].file == "b.tar/1.json"
+
+
+@pytest.mark.parametrize("kind", [tarfile.REGTYPE, tarfile.XHDTYPE, tarfile.GNUTYPE_LONGNAME, tarfile.DIRTYPE])
+@pytest.mark.parametrize("size", [-1, 2**62, 2**63 - 1, 2**80])
+def test_a_header_with_an_absurd_size_ends_the_tar(tmp_path: Path, kind: bytes, size: int) -> None:
+    tar = write_tar(tmp_path / "a.tar", {"1.png": png(), "1.json": json.dumps(TEXTS).encode()})
+    info = tarfile.TarInfo("2.png")
+    info.type, info.size = kind, size
+    with tar.open("r+b") as file:
+        whole = file.read().rstrip(b"\0")
+        file.seek(-(-len(whole) // 512) * 512)
+        file.write(info.tobuf(tarfile.GNU_FORMAT))
+    data = open_dataset(tar)
+    assert len(data) == 1 and all("cannot be read to its end" in str(problem) for problem in data.problems)
+    assert data.problems or kind == tarfile.DIRTYPE
 
 
 @pytest.mark.parametrize(
@@ -169,7 +221,7 @@ def test_every_problem_of_a_tar_is_named(tmp_path: Path) -> None:
         (lambda folder: folder, r"no metadata\.jsonl and no \.tar"),
         (
             lambda folder: write_folder(folder, [row("1.png"), b"x"]),
-            r"metadata\.jsonl:1: there is no image 1\.png, and 1",
+            r"metadata\.jsonl:1: there is no image '1\.png', and 1",
         ),
     ],
 )

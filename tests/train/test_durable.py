@@ -108,6 +108,16 @@ def test_a_damaged_checkpoint_is_named_with_what_mends_it(tmp_path: Path, left: 
     assert out.load_checkpoint() is None
 
 
+@pytest.mark.parametrize(
+    "row", [b"\0\0\0", b"[]", b'"s"', b'{"x": 2}', b'{"step": "2"}', b"\xff", b"[" * 99999, b"{}\n{}"]
+)
+def test_damaged_rows_of_a_log_are_dropped(tmp_path: Path, row: bytes) -> None:
+    out, log = RunFolder(tmp_path, {"seed": 0}), tmp_path / "log.jsonl"
+    log.write_bytes(b'{"step": 1}\n' + row + b'\n{"step": 2}\n{"step": 3}\n{"step": 1')
+    out.cut_log(2)
+    assert log.read_bytes() == b'{"step": 1}\n{"step": 2}\n'
+
+
 @pytest.mark.parametrize("left", ["", '{"seed"', "[1]", "null", "\x00\x00"])
 def test_a_folder_that_does_not_say_what_it_is_is_no_runs(tmp_path: Path, left: str) -> None:
     RunFolder(tmp_path, {"seed": 0})

@@ -168,6 +168,7 @@ def test_variants_leave_their_own_weights(
     pipe_dir: Path, clip_dir: Path, samples: list[Sample], tmp_path: Path, which: Any
 ) -> None:
     config = TrainConfig(None, replace(STAGE_2, trainable=which, lora_rank=2), log=LOG)
+    (tmp_path / "pipeline.safetensors").write_bytes(b"of a run that was deleted")
     result = train(config, pipe_dir, clip_dir, samples[:4], tmp_path)
     assert not (tmp_path / "cache").exists() and (tmp_path / "pipeline.safetensors").is_file() == (which == "lora")
     unet, saved = load_unet(result, torch.device("cpu")), load_unet(tmp_path / "stage2", torch.device("cpu"))
@@ -188,6 +189,8 @@ def test_stable_diffusion_2_has_no_single_file(
     unet = UNet2DConditionModel.from_config(tiny_unet().config, use_linear_projection=True)
     unet.save_pretrained(base / "unet")
     out = tmp_path / "out"
+    out.mkdir()
+    (out / "pipeline.safetensors").write_bytes(b"of a run that was deleted")
     with caplog.at_level(logging.WARNING):
         result = train(TrainConfig(replace(STAGE_1, steps=1), None, log=LOG), base, None, samples[:4], out)
     assert (result / "model_index.json").is_file() and not (out / "pipeline.safetensors").exists()
@@ -211,13 +214,15 @@ def test_what_is_missing_is_said_before_anything_is_loaded(
     assert not (tmp_path / "out").exists()
 
 
-def test_v_prediction_is_written_into_the_file(tmp_path: Path) -> None:
-    pipe = load_pipeline(tiny_pipeline(tmp_path / "pipe", prediction_type="v_prediction"), "cpu")
+@pytest.mark.parametrize(("predicts", "word"), [("v_prediction", "v"), ("sample", "sample")])
+def test_what_is_predicted_is_written_into_the_file(tmp_path: Path, predicts: str, word: str) -> None:
+    pipe = load_pipeline(tiny_pipeline(tmp_path / "pipe", prediction_type=predicts), "cpu")
     write_single_file(pipe, tmp_path / "model.safetensors")
     with safe_open(tmp_path / "model.safetensors", framework="pt") as file:
-        assert file.metadata()["modelspec.prediction_type"] == "v" and "v_pred" in file.keys()  # noqa: SIM118
+        assert file.metadata()["modelspec.prediction_type"] == word
+        assert ("v_pred" in file.keys()) == (word == "v")  # noqa: SIM118
     loaded = load_single_file(tmp_path / "model.safetensors", tiny_pipeline(tmp_path / "layout"))
-    assert loaded.scheduler.config.prediction_type == "v_prediction"
+    assert loaded.scheduler.config.prediction_type == predicts
 
 
 def test_names_are_those_of_stable_diffusion(pipe_dir: Path) -> None:

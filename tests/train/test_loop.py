@@ -150,6 +150,14 @@ def test_the_learning_rate_warms_up_linearly(prepared: Prepared) -> None:
     assert trainer.optimizer.param_groups[0]["lr"] == 1e-3
 
 
+@pytest.mark.parametrize(("steps", "told"), [(3, True), (4, False)])
+def test_a_warm_up_as_long_as_the_training_is_told_of(
+    prepared: Prepared, caplog: pytest.LogCaptureFixture, steps: int, told: bool
+) -> None:
+    Trainer(new_stage(), prepared, replace(HOW, steps=steps), seed=0)
+    assert ("warmup = 3: in 3 steps the learning rate only rises" in caplog.text) == told
+
+
 @pytest.mark.parametrize(("schedule", "shares"), [("linear", [1, 2 / 3, 1 / 3]), ("cosine", [1, 0.75, 0.25])])
 def test_the_learning_rate_falls_after_the_warm_up(schedule: Any, shares: list[float]) -> None:
     how = replace(HOW, steps=5, warmup=2, lr_schedule=schedule)

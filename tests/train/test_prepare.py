@@ -186,7 +186,7 @@ def test_unusable_samples_are_named_and_left_out(
     lines[7] = json.dumps(row("7.png", target=""))
     (folder / "metadata.jsonl").write_text("\n".join(lines))
     samples, cache = open_dataset(folder), tmp_path / "cache" if cached else None
-    for _ in range(2):  # the second time what is broken is known from the cache
+    for _ in range(2):  # the second time what is whole is known from the cache
         prepared = prepare(samples, pipe, clip, cache, max_skipped=0.4)
         problems = sorted(map(str, prepared.problems))
         assert [problem.split(":")[1] for problem in problems] == ["3", "4", "6", "8"]
@@ -201,6 +201,25 @@ def test_unusable_samples_are_named_and_left_out(
     assert "metadata.jsonl:8  there is no target text" in str(caught.value)
     with pytest.raises(ConfigError, match="none may be left out"):
         prepare(samples, pipe, max_skipped=0.0)
+
+
+def test_a_broken_image_is_tried_again(
+    folder: Path, pipe: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its file may be whole: another Pillow reads it, or the machine was at fault."""
+    samples, cache, pixels = open_dataset(folder), tmp_path / "cache", Sample.pixels
+
+    def failing(error: Exception) -> Callable[[Sample, int], Any]:
+        return lambda self, size: raising(error)(self, []) if self.line == 3 else pixels(self, size)
+
+    with monkeypatch.context() as patch, pytest.raises(MemoryError):
+        patch.setattr(Sample, "pixels", failing(MemoryError()))
+        prepare(samples, pipe, cache=cache, max_skipped=0.1)
+    with monkeypatch.context() as patch:
+        patch.setattr(Sample, "pixels", failing(ValueError("unknown format")))
+        left = prepare(samples, pipe, cache=cache, max_skipped=0.1)
+    assert len(left) == 9 and "unknown format" in str(left.problems)
+    assert_same(prepare(samples, pipe, cache=cache), prepare(samples, pipe), exactly=False)
 
 
 def test_nothing_is_left(folder: Path, pipe: Any) -> None:

@@ -15,6 +15,7 @@ from spf_train import losses, variants
 from spf_train.config import SPFConfig, StageConfig, TrainConfig
 from spf_train.data import Sample
 from spf_train.dual_path import DualPathStage
+from spf_train.errors import ConfigError
 from spf_train.prediction import Diffusion
 from spf_train.stages import NaiveStage
 from spf_train.tap import CrossAttentionTap
@@ -244,7 +245,9 @@ def test_gamma_center_moves_the_mean(make_stage: MakeStage) -> None:
 
 
 def test_alignment_acts_within_its_timesteps(make_stage: MakeStage) -> None:
-    stage, prepared = make_stage(align_t_min=1000)
+    with pytest.raises(ConfigError, match=r"align_t_min = 1000, and the timesteps end at 999"):
+        make_stage(align_t_min=1000)
+    stage, prepared = make_stage(align_t_min=999)
     _, none = stage.loss(draw(prepared))
     assert none["text"] == none["fine"] == none["coverage"] == 0
     batch = draw(prepared)
@@ -307,9 +310,11 @@ def test_dropped_captions_can_be_aligned_everywhere(make_stage: MakeStage) -> No
 def test_parts_of_a_batch_average_to_the_whole(make_stage: MakeStage) -> None:
     stage, prepared = make_stage(align_t_max=600, align_uncond=True)
     batch = draw(prepared, size=6, dropout=0.3)
-    whole, _ = stage.loss(batch)
-    parts = [stage.loss(part)[0] * len(part) / 6 for part in batch.split(4)]
-    torch.testing.assert_close(torch.stack(parts).sum(), whole)
+    whole, terms = stage.loss(batch)
+    parts = [(stage.loss(part), len(part) / 6) for part in batch.split(4)]
+    torch.testing.assert_close(sum(loss * share for (loss, _), share in parts), whole)
+    for name in terms:
+        torch.testing.assert_close(sum(found[name] * share for (_, found), share in parts), terms[name])
 
 
 def test_a_base_text_without_phrases_is_no_obstacle(pipe_dir: Path, clip_dir: Path, samples: list[Sample]) -> None:

@@ -11,7 +11,8 @@ import pytest
 import torch
 from diffusers import UNet2DConditionModel
 
-from spf_train import ConfigError, Sample, SPFConfig, StageConfig, TrainConfig, train_stage1, train_stage2
+from spf_train import ConfigError, Sample, SPFConfig, StageConfig, TrainConfig, train_stage1, train_stage2, variants
+from spf_train.base_model import load_pipeline, load_unet
 from spf_train.loop import OnStep
 from tests.tiny import tiny_pipeline
 
@@ -103,6 +104,32 @@ def test_another_scheduler_is_another_run(pipe_dir: Path, samples: list[Sample],
     path.write_text(json.dumps(json.loads(path.read_text()) | {"prediction_type": "v_prediction"}))
     with pytest.raises(ConfigError, match="another encoders_and_scheduler"):
         train_stage1(base, samples[:4], config, tmp_path / "out")
+
+
+def test_another_adapter_is_another_start(
+    pipe_dir: Path, clip_dir: Path, samples: list[Sample], tmp_path: Path
+) -> None:
+    """Its unet/ is the original's whatever it has learned."""
+    unet = load_unet(pipe_dir, torch.device("cpu"))
+    context = load_pipeline(pipe_dir, "cpu").tokenizer.model_max_length
+    learned = variants.apply(unet, "adapter", context=context)
+    config = TrainConfig(stage2=replace(STAGE_2, steps=1))
+
+    def run(start: Path) -> Path:
+        return train_stage2(pipe_dir, clip_dir, start, samples[:4], config, tmp_path / "out")
+
+    for name in ("one", "other"):
+        (tmp_path / name).mkdir()
+    variants.save(unet, tmp_path / "one")
+    shutil.copytree(tmp_path / "one", tmp_path / "moved")
+    with torch.no_grad():
+        for weight in learned.values():
+            weight.add_(1.0)
+    variants.save(unet, tmp_path / "other")
+    assert run(tmp_path / "one") == run(tmp_path / "moved" / "unet")
+    for start in (tmp_path / "other", pipe_dir):
+        with pytest.raises(ConfigError, match="start_adapter"):
+            run(start)
 
 
 def test_v_prediction_and_zero_snr_train(clip_dir: Path, samples: list[Sample], tmp_path: Path) -> None:

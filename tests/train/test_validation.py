@@ -85,6 +85,18 @@ def test_tensorboard_has_every_term_once(watched: Path) -> None:
     assert found.Images("samples")[-1].step == 3
 
 
+@pytest.mark.parametrize("step", [0, 2])
+def test_tensorboard_has_no_step_twice(tmp_path: Path, step: int) -> None:
+    """Killed before the first checkpoint, or after one."""
+    for start, last in ((0, step + 2), (step, step + 3)):
+        tracker = TensorBoard(tmp_path)
+        tracker.begin(start)
+        for current in range(start + 1, last + 1):
+            tracker.scalars(current, {"loss": 1.0})
+        tracker.close()
+    assert [event.step for event in events(tmp_path).Scalars("loss")] == list(range(1, step + 4))
+
+
 def test_the_same_model_draws_the_same_grid(pipe_dir: Path, tmp_path: Path) -> None:
     pipe = load_pipeline(pipe_dir, "cpu")
     validation = Validation(pipe, [("a man", "with a beard"), ("a man", "smiling")], LOG)

@@ -62,6 +62,7 @@ def test_a_single_file_is_the_folder_it_was_made_of(pipe: Any, pipe_dir: Path, t
     [
         ({"modelspec.prediction_type": "v"}, (), {"prediction_type": "v_prediction"}),
         ({"modelspec.prediction_type": "epsilon"}, (), {}),
+        ({"modelspec.prediction_type": "sample"}, (), {"prediction_type": "sample"}),
         (None, ("v_pred",), {"prediction_type": "v_prediction"}),
         (None, ("v_pred", "ztsnr"), {"prediction_type": "v_prediction", "rescale_betas_zero_snr": True}),
     ],
