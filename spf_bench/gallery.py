@@ -8,6 +8,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from spf_bench.errors import UserError
 from spf_bench.files.store import write_atomic
+from spf_bench.picture import rgb
 from spf_bench.table.model import Entry, build
 from spf_bench.testset import load
 from spf_bench.triple import Category, Triple, image
@@ -26,7 +27,7 @@ def draw(entries: Sequence[Entry], to: Path, n: int = 8, category: Category | No
         cell: Edge of a portrait in pixels; small portraits are enlarged without smoothing.
 
     Raises:
-        UserError: No run holds its images any more, or no triple fits.
+        UserError: No run holds its images any more, one of them is gone or broken, or no triple fits.
     """
     asked = [entry for entry in entries if entry.record.track == "triples"]  # other tracks have texts of their own
     kept = [entry for entry in asked if (entry.folder / "images").is_dir()]
@@ -47,8 +48,8 @@ def draw(entries: Sequence[Entry], to: Path, n: int = 8, category: Category | No
         top = HEAD + number * (cell + GAP)
         ImageDraw.Draw(sheet).text((8, top + cell // 2 - 8), row.label, fill="black", font=_font(15))
         for column, triple in enumerate(triples):
-            with Image.open(image(folders[row.record.run], triple)) as portrait:
-                enlarged = portrait.convert("RGB").resize((cell, cell), Image.Resampling.NEAREST)
+            portrait = rgb(image(folders[row.record.run], triple))
+            enlarged = portrait.resize((cell, cell), Image.Resampling.NEAREST)
             sheet.paste(enlarged, (LABEL + column * (cell + GAP), top))
     write_atomic(to, lambda part: sheet.save(part, optimize=True))
     return to

@@ -1,4 +1,4 @@
-"""An image file as a square of pixels, read when it is asked for."""
+"""Image files: as a square of pixels, read when it is asked for, and those of runs as they are."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,8 +31,23 @@ class Picture:
         try:
             with Image.open(self.path) as file:
                 return _square(ImageOps.exif_transpose(file).convert("RGB"), self.size)
-        except (OSError, ValueError) as error:
+        except (OSError, SyntaxError, ValueError) as error:
             raise UserError(f"cannot read {self.path}", str(error), "mend the image, or leave it out") from error
+
+
+def rgb(path: Path) -> "Image.Image":
+    """Return an image of a run, all its pixels read, in RGB.
+
+    Raises:
+        UserError: The file is gone, no image, or broken.
+    """
+    from PIL import Image
+
+    try:
+        with Image.open(path) as file:
+            return file.convert("RGB")
+    except (OSError, SyntaxError, ValueError) as error:  # a broken PNG is a SyntaxError to Pillow
+        raise UserError(f"cannot read {path}", str(error), "run the command of its record again") from error
 
 
 def _square(image: "Image.Image", size: int) -> "np.ndarray":

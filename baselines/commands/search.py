@@ -15,7 +15,9 @@ BEST = 10
 
 def search(
     space: Annotated[Path, typer.Option(help="YAML file: what is tried, and how; docs/train.md has one.")],
-    trials: Annotated[int | None, typer.Option(min=1, help="Trials in all; by default as the file says.")] = None,
+    trials: Annotated[
+        int | None, typer.Option(min=1, max=100_000, help="Trials in all; by default as the file says.")
+    ] = None,
     runs: Runs = DEFAULT_RUNS,
     to: Annotated[Path, typer.Option(help="Folder of the file of trials.", metavar="DIR", callback=folder)] = Path(
         "reports/search"

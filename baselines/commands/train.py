@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from spf_bench.cli.options import Changes, Device, Suite, Threads, folder
+from spf_bench.cli.options import LARGEST_SEED, Changes, Device, Suite, Threads, finite, folder
 
 
 def train(
@@ -29,14 +29,19 @@ def train(
     ] = None,
     config: Annotated[Path | None, typer.Option(help="YAML file of settings over the preset.", metavar="FILE")] = None,
     changes: Changes = None,
-    seed: Annotated[int | None, typer.Option(help="Seed of data order, noise and, in the world, data.")] = None,
+    seed: Annotated[
+        int | None, typer.Option(min=0, max=LARGEST_SEED, help="Seed of data order, noise and, in the world, data.")
+    ] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Use only the first N samples.", metavar="N")] = None,
     cache: Annotated[
         Path | None,
         typer.Option(help="Folder that keeps encodings; by default below --out.", metavar="DIR", callback=folder),
     ] = None,
     max_skipped: Annotated[
-        float, typer.Option(min=0, max=1, help="Share of unusable samples above which training does not start.")
+        float,
+        typer.Option(
+            min=0, max=1, callback=finite, help="Share of unusable samples above which training does not start."
+        ),
     ] = 0.01,
     strict: Annotated[bool, typer.Option("--strict", help="Do not start with any unusable sample.")] = False,
     prediction_type: Annotated[

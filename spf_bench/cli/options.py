@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from enum import StrEnum
+from math import isfinite
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,6 +12,9 @@ from spf_bench.errors import UserError
 
 PICTURES = (".png", ".jpg", ".jpeg", ".webp")
 DEFAULT_RUNS = Path("runs")
+LARGEST_SEED = 2**63 - 1
+"""What JSON of ours holds: a record with a larger whole number could not be read again."""
+LARGEST_BATCH = 2**20
 
 
 class PerSeed(StrEnum):
@@ -37,15 +41,24 @@ Suite = Annotated[str, typer.Option(help="Base model, training images and judges
 TestSet = Annotated[str | None, typer.Option(help="A name from `list testsets`; by default the suite's.")]
 Limit = Annotated[int | None, typer.Option(help="Use only the first N triples.", metavar="N")]
 Preset = Annotated[str, typer.Option(help="How much to train: quick or default.")]
-Seed = Annotated[int, typer.Option(help="Seed of training data and training; test noise is frozen.")]
-Seeds = Annotated[int, typer.Option(min=1, help="Train with this many seeds, 0 first.", metavar="N")]
+Seed = Annotated[
+    int, typer.Option(min=0, max=LARGEST_SEED, help="Seed of training data and training; test noise is frozen.")
+]
+Seeds = Annotated[int, typer.Option(min=1, max=1000, help="Train with this many seeds, 0 first.", metavar="N")]
 Changes = Annotated[
     list[str] | None,
     typer.Option("--set", help="Change a setting of the method, e.g. spf.norm=l2; repeatable.", metavar="NAME=VALUE"),
 ]
 SeedRows = Annotated[PerSeed, typer.Option(help="A row for each seed, or the mean over seeds.")]
 Device = Annotated[str | None, typer.Option(help="cpu or cuda; by default cuda where there is one.")]
-Threads = Annotated[int | None, typer.Option(min=1, help="CPU threads; by default all cores.")]
+Threads = Annotated[int | None, typer.Option(min=1, max=4096, help="CPU threads; by default all cores.")]
+
+
+def finite(value: float | None) -> float | None:
+    """Refuse NaN and infinity, which lie within no bounds and outside none."""
+    if value is not None and not isfinite(value):
+        raise typer.BadParameter(f"{value} is not a finite number")
+    return value
 
 
 def files(value: Any) -> Any:

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from spf_bench.cli import options
-from spf_bench.cli.options import DEFAULT_RUNS, ManyRuns, PerSeed, Runs, SeedRows
+from spf_bench.cli.options import DEFAULT_RUNS, ManyRuns, PerSeed, Runs, SeedRows, finite
 
 
 class Which(StrEnum):
@@ -38,7 +38,9 @@ def report(
         str | None, typer.Option(help="Name or folder of the runs' test set, where it is not a built-in one.")
     ] = None,
     seeds: SeedRows = PerSeed.each,
-    max_mb: Annotated[float, typer.Option(min=0.1, help="Size of the file; portraits shrink to fit.")] = 15.0,
+    max_mb: Annotated[
+        float, typer.Option(min=0.1, max=10_000, help="Size of the file; portraits shrink to fit.", callback=finite)
+    ] = 15.0,
 ) -> None:
     """Write one HTML page of all runs below some folders: tables, trade-off, portraits, disagreements, origins.
 

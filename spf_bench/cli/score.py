@@ -7,7 +7,7 @@ import typer
 from rich.markup import escape
 
 from spf_bench.cli.console import err, out
-from spf_bench.cli.options import Device, Suite, Threads
+from spf_bench.cli.options import LARGEST_BATCH, Device, Suite, Threads
 from spf_bench.cli.paper import Also, WeightsDir
 
 
@@ -36,7 +36,9 @@ def score(
     out_: Annotated[Path, typer.Option("--out", help="Folder of runs that gets the record.", metavar="DIR")] = Path(
         "runs"
     ),
-    batch: Annotated[int, typer.Option(min=1, help="Pairs per pass; changes no score.", metavar="N")] = 32,
+    batch: Annotated[
+        int, typer.Option(min=1, max=LARGEST_BATCH, help="Pairs per pass; changes no score.", metavar="N")
+    ] = 32,
     dtype: Annotated[
         str | None, typer.Option("--dtype", "--precision", help="What the judges compute in: float32 or bfloat16.")
     ] = None,

@@ -7,7 +7,7 @@ import typer
 from rich.markup import escape
 
 from spf_bench.cli.console import err, out
-from spf_bench.cli.options import DEFAULT_RUNS, Runs, new_folder
+from spf_bench.cli.options import DEFAULT_RUNS, LARGEST_SEED, Runs, finite, new_folder
 from spf_bench.table.layout import Format
 
 study = typer.Typer(no_args_is_help=True, help="Ask people which of two methods' portraits is better.")
@@ -28,13 +28,17 @@ def make(
     ours: Annotated[
         str | None, typer.Option(help="Compare this one with each other one, as the paper did; else all with all.")
     ] = None,
-    participants: Annotated[int, typer.Option(min=1, help="Invitations.")] = 32,
-    pairs: Annotated[int, typer.Option(min=1, help="Comparisons of each participant, three questions each.")] = 48,
-    checks: Annotated[int, typer.Option(min=0, help="Attention checks among them.")] = 4,
-    raters: Annotated[int, typer.Option(min=1, help="Participants who see the same comparison.")] = 4,
-    minutes: Annotated[float, typer.Option(min=0.1, help="Time a participant has.")] = 30.0,
+    participants: Annotated[int, typer.Option(min=1, max=10000, help="Invitations.")] = 32,
+    pairs: Annotated[
+        int, typer.Option(min=1, max=10000, help="Comparisons of each participant, three questions each.")
+    ] = 48,
+    checks: Annotated[int, typer.Option(min=0, max=1000, help="Attention checks among them.")] = 4,
+    raters: Annotated[int, typer.Option(min=1, max=10000, help="Participants who see the same comparison.")] = 4,
+    minutes: Annotated[
+        float, typer.Option(min=0.1, max=10_000, help="Time a participant has.", callback=finite)
+    ] = 30.0,
     ties: Annotated[bool, typer.Option("--ties", help="Allow the answer 'equal'.")] = False,
-    seed: Annotated[int, typer.Option(help="Of the choice of pairs, sides and order.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=LARGEST_SEED, help="Of the choice of pairs, sides and order.")] = 0,
     static: Annotated[
         bool, typer.Option("--static", help="Write one HTML ballot; answers come back as files.")
     ] = False,
@@ -101,9 +105,15 @@ def tally(
         typer.Option("--answers", help="Files that were sent back, or a folder of them.", metavar="PATH"),
     ] = None,
     kind: Annotated[Format, typer.Option("--format", help="How to print.")] = Format.text,
-    least_right: Annotated[float, typer.Option(min=0, max=1, help="Share of attention checks to get right.")] = 0.75,
-    least_done: Annotated[float, typer.Option(min=0, max=1, help="Share of the ballot to answer.")] = 0.5,
-    least_seconds: Annotated[float, typer.Option(min=0, help="Median seconds for an answer, at least.")] = 1.0,
+    least_right: Annotated[
+        float, typer.Option(min=0, max=1, help="Share of attention checks to get right.", callback=finite)
+    ] = 0.75,
+    least_done: Annotated[
+        float, typer.Option(min=0, max=1, help="Share of the ballot to answer.", callback=finite)
+    ] = 0.5,
+    least_seconds: Annotated[
+        float, typer.Option(min=0, help="Median seconds for an answer, at least.", callback=finite)
+    ] = 1.0,
 ) -> None:
     """Count the votes: shares as in Fig. 8, Bradley-Terry strengths, agreement, and who was excluded and why.
 

@@ -7,7 +7,7 @@ import typer
 from rich.markup import escape
 
 from spf_bench.cli.console import err, out
-from spf_bench.cli.options import DEFAULT_RUNS, Device, Limit, Runs, Suite, Threads, folder, new_folder
+from spf_bench.cli.options import DEFAULT_RUNS, LARGEST_BATCH, Device, Limit, Runs, Suite, Threads, folder, new_folder
 from spf_bench.cli.paper import AllowPickle
 
 if TYPE_CHECKING:
@@ -35,7 +35,9 @@ def build(
         typer.Option(help="Folder of a test set that stands alone; by default the runs' cache.", callback=folder),
     ] = None,
     limit: Limit = None,
-    batch: Annotated[int, typer.Option(min=1, help="Images sampled together; needs --to.", metavar="N")] = 32,
+    batch: Annotated[
+        int, typer.Option(min=1, max=LARGEST_BATCH, help="Images sampled together; needs --to.", metavar="N")
+    ] = 32,
     precision: Annotated[
         str | None,
         typer.Option(

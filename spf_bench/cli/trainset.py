@@ -8,7 +8,7 @@ import typer
 from rich.markup import escape
 
 from spf_bench.cli.console import err, out
-from spf_bench.cli.options import Device, Suite, Threads, new_folder
+from spf_bench.cli.options import LARGEST_BATCH, LARGEST_SEED, Device, Suite, Threads, finite, new_folder
 from spf_bench.cli.paper import AllowPickle
 
 if TYPE_CHECKING:
@@ -53,13 +53,15 @@ def build(
     ] = None,
     allow_pickle: AllowPickle = False,
     suite: Suite = "world",
-    seed: Annotated[int, typer.Option(min=0, help="Another seed, another set.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=LARGEST_SEED, help="Another seed, another set.")] = 0,
     format: Annotated[Format, typer.Option(help="Folder with metadata.jsonl, or tars.")] = Format.imagefolder,
     scheduler: Annotated[
         str | None, typer.Option(help="dpmsolver++2m or ddim; by default the suite's.", rich_help_panel=PAINT)
     ] = None,
-    steps: Annotated[int | None, typer.Option(min=1, help="Denoising steps.", rich_help_panel=PAINT)] = None,
-    guidance: Annotated[float | None, typer.Option(help="Guidance scale.", rich_help_panel=PAINT)] = None,
+    steps: Annotated[int | None, typer.Option(min=1, max=1000, help="Denoising steps.", rich_help_panel=PAINT)] = None,
+    guidance: Annotated[
+        float | None, typer.Option(help="Guidance scale.", callback=finite, rich_help_panel=PAINT)
+    ] = None,
     negative: Annotated[str | None, typer.Option(help="Negative prompt.", rich_help_panel=PAINT)] = None,
     dtype: Annotated[
         str | None, typer.Option(help="float32, float16 or bfloat16; by default the suite's.", rich_help_panel=PAINT)
@@ -68,7 +70,9 @@ def build(
         int | None, typer.Option(min=8, help="Side of stored images; by default as painted.", rich_help_panel=PAINT)
     ] = None,
     images: Annotated[Kind, typer.Option(help="File type; JPEG is of quality 95.", rich_help_panel=PAINT)] = Kind.png,
-    batch: Annotated[int, typer.Option(min=1, help="Images painted together.", rich_help_panel=PAINT)] = 10,
+    batch: Annotated[
+        int, typer.Option(min=1, max=LARGEST_BATCH, help="Images painted together.", rich_help_panel=PAINT)
+    ] = 10,
     captioner: Annotated[
         str | None,
         typer.Option(
@@ -86,18 +90,27 @@ def build(
         ),
     ] = None,
     match_top: Annotated[
-        float, typer.Option(help="Share that the match filter keeps; 1 switches it off.", rich_help_panel=FILTERS)
+        float,
+        typer.Option(
+            callback=finite, help="Share that the match filter keeps; 1 switches it off.", rich_help_panel=FILTERS
+        ),
     ] = 0.3,
     hps_drop: Annotated[
         float | None,
-        typer.Option(help="Share that HPS drops of what matches, 0.2 by default; 0: off.", rich_help_panel=FILTERS),
+        typer.Option(
+            help="Share that HPS drops of what matches, 0.2 by default; 0: off.",
+            callback=finite,
+            rich_help_panel=FILTERS,
+        ),
     ] = None,
-    hps_min: Annotated[float | None, typer.Option(help="Or: least HPS kept.", rich_help_panel=FILTERS)] = None,
+    hps_min: Annotated[
+        float | None, typer.Option(help="Or: least HPS kept.", callback=finite, rich_help_panel=FILTERS)
+    ] = None,
     reward_drop: Annotated[
-        float | None, typer.Option(help="As --hps-drop, of ImageReward.", rich_help_panel=FILTERS)
+        float | None, typer.Option(help="As --hps-drop, of ImageReward.", callback=finite, rich_help_panel=FILTERS)
     ] = None,
     reward_min: Annotated[
-        float | None, typer.Option(help="Or: least ImageReward kept.", rich_help_panel=FILTERS)
+        float | None, typer.Option(help="Or: least ImageReward kept.", callback=finite, rich_help_panel=FILTERS)
     ] = None,
     overall: Annotated[
         bool, typer.Option("--overall", help="Let categories compete with each other.", rich_help_panel=FILTERS)

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from spf_bench.cli.console import err, out, show
-from spf_bench.cli.options import folder, picture
+from spf_bench.cli.options import LARGEST_SEED, folder, picture
 
 world = typer.Typer(no_args_is_help=True, help="Build, check and look at the embedded portrait world.")
 
@@ -28,7 +28,7 @@ def build(
     ] = Path("runs/world"),
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
     only: Annotated[list[str] | None, typer.Option(help="Train only this stage; may be given again.")] = None,
-    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads; by default all cores.")] = None,
+    threads: Annotated[int | None, typer.Option(min=1, max=4096, help="CPU threads; by default all cores.")] = None,
 ) -> None:
     """Train every model of the world from nothing: tokenizer, CLIP, VAE, UNet and the judges.
 
@@ -47,7 +47,9 @@ def build(
 
 @world.command()
 def check(
-    limit: Annotated[int, typer.Option(help="Portraits to generate for the read-back figures.")] = 512,
+    limit: Annotated[
+        int, typer.Option(min=1, max=100_000, help="Portraits to generate for the read-back figures.")
+    ] = 512,
     card: Annotated[bool, typer.Option(help="Write the figures into the weights' card.")] = True,
 ) -> None:
     """Measure the world's models on held-out portraits; exit 1 if one is below its floor."""
@@ -72,7 +74,7 @@ def check(
 
 @world.command()
 def calibrate(
-    n: Annotated[int, typer.Option(min=64, help="Portraits on each ladder.")] = 96,
+    n: Annotated[int, typer.Option(min=64, max=100_000, help="Portraits on each ladder.")] = 96,
     card: Annotated[bool, typer.Option(help="Write the table into the weights' card.")] = True,
 ) -> None:
     """Measure how far each metric follows the truth while portraits are damaged step by step; exit 1 if one is blind.
@@ -102,8 +104,8 @@ def calibrate(
 @world.command("show")
 def show_(
     distribution: Annotated[Distribution, typer.Argument(help="Whose portraits to draw.")] = Distribution.custom,
-    n: Annotated[int, typer.Option(min=1, help="How many.")] = 24,
-    seed: Annotated[int, typer.Option(help="Which ones.")] = 0,
+    n: Annotated[int, typer.Option(min=1, max=10_000, help="How many.")] = 24,
+    seed: Annotated[int, typer.Option(min=0, max=LARGEST_SEED, help="Which ones.")] = 0,
     to: Annotated[Path, typer.Option(help="The picture to write.", callback=picture)] = Path("world.png"),
 ) -> None:
     """Draw portraits of one distribution side by side into a picture, and print their captions."""

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from spf_bench.figures.style import FAINT, TARGET, WIDTH, canvas
+from spf_bench.picture import rgb
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -53,11 +53,12 @@ class _Pen:
 
 
 def read(path: Path) -> Pixels | None:
-    """Return a picture [H, W, 3]; None where there is no file."""
-    if not path.is_file():
-        return None
-    with Image.open(path) as opened:
-        return np.asarray(opened.convert("RGB"))
+    """Return a picture [H, W, 3]; None where there is no file.
+
+    Raises:
+        UserError: It is broken.
+    """
+    return np.asarray(rgb(path)) if path.is_file() else None
 
 
 def grid(lines: Sequence[Line], widest: float = 1.0) -> "Figure":

@@ -25,6 +25,16 @@ def whole(path: Path) -> bool:
         return False
 
 
+def ended(path: Path) -> bool:
+    """Return whether a PNG is there and ends as one does: what was cut short is found at the cost of its last bytes."""
+    try:
+        with path.open("rb") as file:
+            file.seek(-len(PNG_END), 2)
+            return file.read() == PNG_END
+    except OSError:  # there is no file, or it is shorter than its end
+        return False
+
+
 def drop_damaged(paths: Iterable[Path]) -> list[Path]:
     """Remove those of some files that are there and not whole, and return them."""
     damaged = [path for path in paths if path.is_file() and not whole(path)]
@@ -38,9 +48,7 @@ def _png(path: Path) -> bool:
 
     with Image.open(path) as picture:
         picture.verify()
-    with path.open("rb") as file:
-        file.seek(-len(PNG_END), 2)
-        return file.read() == PNG_END
+    return ended(path)
 
 
 def _parquet(path: Path) -> bool:

@@ -60,8 +60,16 @@ class About:
 
     @property
     def sampling(self) -> Sampling:
-        """How the images were sampled."""
-        return Sampling(**self.origin["sampling"])
+        """How the images were sampled.
+
+        Raises:
+            UserError: The file does not say it.
+        """
+        try:
+            return Sampling(**self.origin["sampling"])
+        except (KeyError, TypeError, ValueError) as error:
+            what = f"a {BUILD} of {self.captions} does not say how its images were sampled"
+            raise UserError(what, f"{type(error).__name__}: {error}", "build them again") from error
 
     def save(self, folder: Path) -> None:
         """Write it into a folder of originals."""
@@ -69,11 +77,24 @@ class About:
 
     @classmethod
     def load(cls, folder: Path) -> "About | None":
-        """Read that of a folder of originals; None where there is none that can be read."""
+        """Read that of a folder of originals; None where none can be read, or a fact is of another type."""
         try:
-            return cls(**read_json(folder / BUILD))
-        except (OSError, ValueError, TypeError):
+            found = cls(**read_json(folder / BUILD))
+        except (OSError, ValueError, TypeError, RecursionError):
             return None
+        return found if all(isinstance(getattr(found, name), kind) for name, kind in TYPES.items()) else None
+
+
+TYPES: dict[str, Any] = {
+    "origin": dict,
+    "captions": str,
+    "suite": str,
+    "base_model": str | None,
+    "environment": dict,
+    "schema": int,
+    "halved": int | None,
+}
+"""What each fact is in the file; what an environment holds has changed with versions and decides no pixel."""
 
 
 def begin(folder: Path, about: About) -> None:

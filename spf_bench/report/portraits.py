@@ -8,6 +8,7 @@ from pathlib import Path
 
 from PIL import Image
 
+from spf_bench.picture import rgb
 from spf_bench.triple import Triple, image
 
 TRIED = 24
@@ -41,6 +42,9 @@ def gallery(folders: Sequence[Path | None], triples: Sequence[Triple], budget: i
         budget: Characters that the images may take in the page.
 
     Without any portraits all triples are in it, and no images.
+
+    Raises:
+        UserError: A portrait is broken.
     """
     files = [[None if folder is None else image(folder, triple) for folder in folders] for triple in triples]
     present = [path for row in files for path in row if path is not None and path.is_file()]
@@ -70,8 +74,7 @@ def _choose(present: Sequence[Path], budget: int) -> tuple[int, int | None]:
 def _encode(path: Path | None, edge: int, quality: int | None) -> str | None:
     if path is None or not path.is_file():
         return None
-    with Image.open(path) as opened:
-        picture = opened.convert("RGB")
+    picture = rgb(path)
     picture.thumbnail((edge, edge), Image.Resampling.LANCZOS)
     part = io.BytesIO()
     if quality is None:
@@ -82,5 +85,4 @@ def _encode(path: Path | None, edge: int, quality: int | None) -> str | None:
 
 
 def _edge(path: Path, edge: int) -> int:
-    with Image.open(path) as opened:
-        return min(edge, max(opened.size))
+    return min(edge, max(rgb(path).size))

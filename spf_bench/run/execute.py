@@ -8,6 +8,7 @@ from pathlib import Path
 
 from spf_bench import record as records
 from spf_bench.files.artifacts import Artifacts
+from spf_bench.files.intact import ended
 from spf_bench.files.locks import hold
 from spf_bench.memory import Halving
 from spf_bench.method import TrainJob
@@ -20,6 +21,7 @@ from spf_bench.run.plan import Run
 from spf_bench.run.recorded import Images, recorded
 from spf_bench.scoring.fingerprint import fingerprint, up_to_date
 from spf_bench.share import ALONE, Share
+from spf_bench.triple import image
 
 
 def execute(run: Run, progress: Progress, share: Share = ALONE) -> records.RunRecord:
@@ -54,6 +56,8 @@ def _execute(run: Run, scoring: str, progress: Progress, share: Share) -> record
     checkpoint = share.once(lambda: train(run, artifacts, progress, share))
     halving = meter.halving(progress.note)
     made = sample(run, checkpoint, meter, halving, progress, share)
+    if (known := share.once(lambda: _of_these(run, made, progress))) is not None:
+        return known
     with meter.stage("score"):
         measured = measure(run.sampled, progress, halving, share)
 
@@ -108,10 +112,30 @@ def sample(
 
 def _finished(run: Run, progress: Progress) -> records.RunRecord | None:
     """Return the record of ``run`` if it took place, is whole, and today's metrics would score it alike."""
+    known = _known(run)
+    if known is None or not _images_whole(run):
+        return None
+    progress.note(f"{run.method.title}: done before, in {run.folder}")
+    return known
+
+
+def _known(run: Run) -> records.RunRecord | None:
+    """Return the record of ``run`` if its scores are whole, and today's metrics would give them again."""
     if not records.complete(run.folder):
         return None
     known = records.RunRecord.load(run.folder / records.RECORD)
-    if not up_to_date(known, run.suite):
+    return known if up_to_date(known, run.suite) else None
+
+
+def _images_whole(run: Run) -> bool:
+    """Say whether no image is gone or cut short; a finished run whose images were removed as a whole needs none."""
+    return not run.images.is_dir() or all(ended(image(run.images, case)) for case in run.cases)
+
+
+def _of_these(run: Run, made: Images, progress: Progress) -> records.RunRecord | None:
+    """Return the record of ``run`` where it is of the very images that are there now."""
+    known = _known(run)
+    if known is None or (known.originals_sha256, known.images_sha256) != (made.originals_sha256, made.images_sha256):
         return None
-    progress.note(f"{run.method.title}: done before, in {run.folder}")
+    progress.note(f"{run.method.title}: its images are whole again, and those that its record is of")
     return known

@@ -119,7 +119,7 @@ class Study:
     testset_sha256: str
     """SHA-256 of its triples file."""
     seed: int
-    """What the choice of pairs, sides and order was drawn with."""
+    """What the choice of pairs, sides and order was drawn with; not negative."""
     minutes: float
     """Time a participant has."""
     ties: bool
@@ -133,6 +133,8 @@ class Study:
         asked = [item.unit for ballot in self.ballots for item in ballot.items]
         if strange := [unit for unit in asked if not 0 <= unit < len(self.units)]:
             raise ValueError(f"there is no comparison number {strange[0]}")
+        if self.seed < 0:
+            raise ValueError(f"a seed is not negative, as {self.seed} is")
 
     @cached_property
     def by_code(self) -> dict[str, Ballot]:

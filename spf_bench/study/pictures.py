@@ -8,8 +8,8 @@ from pathlib import Path
 
 from PIL import Image
 
-from spf_bench.errors import UserError
 from spf_bench.files.store import write_atomic
+from spf_bench.picture import rgb
 
 CELLS = 6
 """Cells on each edge of the mosaic that an attention check shows as the wrong answer."""
@@ -26,15 +26,15 @@ class Pictures:
 
     def add(self, path: Path) -> str:
         """Take a portrait in without anything that stands beside its pixels; return its new name."""
-        return self._write(_open(path))
+        return self._write(rgb(path))
 
     def spoil(self, path: Path, seed: str) -> str:
         """Take in a coarse, noisy mosaic of a portrait; return its name."""
-        small = _open(path).resize((CELLS, CELLS), Image.Resampling.BOX)
+        portrait = rgb(path)
+        small = portrait.resize((CELLS, CELLS), Image.Resampling.BOX)
         noise = random.Random(seed)
         raw = bytes(max(0, min(255, value + noise.randint(-60, 60))) for value in small.tobytes())
-        with Image.open(path) as first:
-            return self._write(Image.frombytes("RGB", small.size, raw).resize(first.size, Image.Resampling.NEAREST))
+        return self._write(Image.frombytes("RGB", small.size, raw).resize(portrait.size, Image.Resampling.NEAREST))
 
     def _write(self, picture: Image.Image) -> str:
         seen = hashlib.sha256(f"{picture.size}".encode() + picture.tobytes()).hexdigest()
@@ -46,18 +46,10 @@ class Pictures:
 
 def data_url(path: Path) -> str:
     """Return a picture as a page can hold it: PNG where it is small, else WebP of high quality."""
-    picture, part = _open(path), io.BytesIO()
+    picture, part = rgb(path), io.BytesIO()
     kind = "png" if max(picture.size) <= LOSSLESS else "webp"
     if kind == "png":
         picture.save(part, "PNG", optimize=True)
     else:
         picture.save(part, "WEBP", quality=QUALITY, method=4)
     return f"data:image/{kind};base64,{base64.b64encode(part.getvalue()).decode()}"
-
-
-def _open(path: Path) -> Image.Image:
-    try:
-        with Image.open(path) as file:
-            return file.convert("RGB")
-    except (OSError, ValueError) as error:
-        raise UserError(f"cannot read {path}", str(error), "run the command of its record again") from error

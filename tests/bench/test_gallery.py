@@ -8,11 +8,15 @@ import pytest
 from PIL import Image
 
 from spf_bench.errors import UserError
+from spf_bench.figures.pictures import read
+from spf_bench.files.store import write_png
 from spf_bench.gallery import GAP, HEAD, LABEL, draw
 from spf_bench.progress import Silent
+from spf_bench.report.portraits import gallery as report_gallery
 from spf_bench.run.execute import execute
+from spf_bench.study.pictures import Pictures, data_url
 from spf_bench.table.model import collect
-from spf_bench.triple import Category, image
+from spf_bench.triple import Category, Triple, image
 from tests.bench.run.test_run import Planned
 
 CELL = 64
@@ -33,6 +37,40 @@ def test_each_cell_is_the_portrait_of_its_method_and_triple(planned: Planned, tm
             with Image.open(image(run.images, triple)) as portrait:
                 expected = np.asarray(portrait.convert("RGB").resize((CELL, CELL), Image.Resampling.NEAREST))
             assert np.array_equal(cell(sheet, row, column), expected)
+
+
+BREAKS = {
+    "cut": lambda data: data[: len(data) // 2],
+    "empty": lambda data: b"",
+    "checksum": lambda data: data[:30] + bytes([data[30] ^ 1]) + data[31:],
+    "chunk": lambda data: data[:37] + b"\0\0\0\0" + data[41:],
+}
+READERS = {
+    "report": lambda path, triple: report_gallery([path.parent], [triple], 10**6),
+    "figure": lambda path, triple: read(path),
+    "study": lambda path, triple: Pictures(path.parent).add(path),
+    "check": lambda path, triple: Pictures(path.parent).spoil(path, "0"),
+    "ballot": lambda path, triple: data_url(path),
+}
+
+
+@pytest.mark.parametrize("broken", BREAKS)
+@pytest.mark.parametrize("reader", READERS)
+def test_a_broken_portrait_is_told(tmp_path: Path, broken: str, reader: str) -> None:
+    triple = Triple("t0", "a", "b", Category.clothing, 0, ())
+    path = image(tmp_path, triple)
+    write_png(path, np.random.default_rng(0).integers(0, 255, (32, 32, 3), dtype=np.uint8))
+    path.write_bytes(BREAKS[broken](path.read_bytes()))
+    with pytest.raises(UserError, match=r"cannot read .*t0[.]png"):
+        READERS[reader](path, triple)
+
+
+def test_a_sheet_with_a_lost_portrait_is_told(planned: Planned, tmp_path: Path) -> None:
+    run = planned("original")
+    execute(run, Silent())
+    image(run.images, run.triples[0]).unlink()
+    with pytest.raises(UserError, match="cannot read"):
+        draw(collect(run.runs), tmp_path / "out.png", n=3, cell=CELL)
 
 
 def test_nothing_to_draw_is_said(planned: Planned, tmp_path: Path) -> None:

@@ -57,6 +57,44 @@ def test_mistakes_are_explained_without_a_traceback(cli: Cli, words: tuple[str, 
     assert complaint in result.stderr and "Traceback" not in result.output
 
 
+HUGE = 10**23
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("run", "--method", "prompt_only", "--seed", -1),
+        ("run", "--method", "prompt_only", "--seed", HUGE),
+        ("run", "--method", "prompt_only", "--threads", HUGE),
+        ("train", "--seed", -1),
+        ("train", "--seed", HUGE),
+        ("ablate", "--table", "1", "--seeds", HUGE),
+        ("show", "sfcm", "--triple", "mini-0000", "--seed", HUGE),
+        ("study", "make", "--seed", -1),
+        ("study", "make", "--seed", HUGE),
+        ("study", "make", "--minutes", "inf"),
+        ("study", "make", "--minutes", "nan"),
+        ("study", "make", "--participants", HUGE),
+        ("study", "tally", "x", "--least-seconds", "nan"),
+        ("world", "show", "--seed", -1),
+        ("world", "show", "--n", HUGE),
+        ("world", "check", "--limit", 0),
+        ("trainset", "build", "--to", "x", "--seed", HUGE),
+        ("trainset", "build", "--to", "x", "--guidance", "inf"),
+        ("trainset", "build", "--to", "x", "--hps-min", "nan"),
+        ("testset", "build", "--batch", HUGE),
+        ("report", "--max-mb", "inf"),
+    ],
+)
+def test_numbers_that_nothing_could_use_are_refused_at_once(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[object, ...]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = cli(*words)
+    assert result.exit_code == 2 and "Invalid value for" in result.stderr, result.output
+    assert not any(tmp_path.rglob("*.json"))
+
+
 def test_ctrl_c_says_how_to_go_on(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt

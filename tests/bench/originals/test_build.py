@@ -16,8 +16,9 @@ from spf_bench import testset
 from spf_bench.errors import UserError
 from spf_bench.files.store import HERE, file_sha256
 from spf_bench.originals import make
-from spf_bench.originals.about import BUILD, About
+from spf_bench.originals.about import BUILD, HALVED, About, begin, note_halved
 from spf_bench.originals.build import Build
+from spf_bench.originals.built import manifest_sha256
 from spf_bench.originals.manifest import MANIFEST, Manifest
 from spf_bench.progress import Silent
 from spf_bench.share import Share, current
@@ -28,6 +29,35 @@ Builds = Callable[..., Build]
 
 class Killed(BaseException):
     """Stands for a kill: nothing catches it."""
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        {"origin": []}, {"origin": None}, {"origin": "x"}, {"halved": "x"}, {"captions": 3}, {"suite": []},
+        {"base_model": 1}, {"environment": []}, {"schema": "1"}, {"other": 1}, "[" * 100_000, "[]",
+    ],
+)  # fmt: skip
+def test_facts_of_another_type_are_not_trusted(tmp_path: Path, damage: dict[str, object] | str) -> None:
+    about = About({"testset": "a"}, "mini", "mini", None)
+    about.save(tmp_path)
+    assert About.load(tmp_path) == about
+    path = tmp_path / BUILD
+    path.write_text(damage if isinstance(damage, str) else json.dumps({**json.loads(path.read_text()), **damage}))
+    assert About.load(tmp_path) is None
+    (tmp_path / HALVED).mkdir()
+    (tmp_path / HALVED / "originals-4").touch()
+    note_halved(tmp_path)
+    with pytest.raises(UserError, match="are not finished"):
+        manifest_sha256(tmp_path, about.origin)
+    begin(tmp_path, about)
+    assert About.load(tmp_path) == about
+
+
+@pytest.mark.parametrize("origin", [{}, {"sampling": [1]}, {"sampling": {"steps": 3}}])
+def test_sampling_that_is_not_told_is_named(origin: dict[str, object]) -> None:
+    with pytest.raises(UserError, match="does not say how its images were sampled"):
+        _ = About(origin, "mini", "mini", None).sampling
 
 
 def test_a_build_stands_alone(planned_build: Builds, frozen: testset.TestSet) -> None:

@@ -15,7 +15,7 @@ import torch
 from safetensors.torch import save_file
 
 from spf_bench.errors import UserError
-from spf_bench.files.intact import whole
+from spf_bench.files.intact import ended, whole
 from spf_bench.files.store import write_atomic, write_json, write_parquet, write_png, write_text
 from spf_bench.progress import Silent
 from spf_bench.record import RunRecord
@@ -159,6 +159,21 @@ def test_damaged_results_and_caches_are_made_again(finished: tuple[Run, RunRecor
     heals(finished, "scores.parquet")
 
 
+@pytest.mark.parametrize("damage", [cut, empty, Path.unlink])
+def test_an_image_of_a_finished_run_is_made_again(
+    finished: tuple[Run, RunRecord], damage: Callable[[Path], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, before = finished
+    lost = image(run.images, run.triples[-1])
+    pixels = lost.read_bytes()
+    damage(lost)
+    monkeypatch.setattr("spf_bench.run.execute.measure", lambda *_: pytest.fail("scored again"))
+    heals(finished, "its images are whole again")
+    assert lost.read_bytes() == pixels and RunRecord.load(run.folder / "record.json") == before
+    notes = Notes()
+    assert execute(run, notes) == before and "done before" in notes.said[-1]
+
+
 def test_a_damaged_checkpoint_is_put_aside_and_trained_again(finished: tuple[Run, RunRecord]) -> None:
     run, before = finished
     folder = run.cache / "checkpoints" / before.training["stage1"]["folder"]
@@ -199,6 +214,6 @@ def test_every_cut_is_noticed(tmp_path: Path, suffix: str) -> None:
     assert whole(path)
     for length in {*range(0, len(data), 1 + len(data) // 64), *range(len(data) - 12, len(data))}:
         path.write_bytes(data[:length])
-        assert not whole(path), length
+        assert not whole(path) and not ended(path), length
     path.unlink()
     assert not whole(path)

@@ -2,8 +2,10 @@
 
 import csv
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -96,6 +98,11 @@ def test_triples_without_all_their_portraits_are_left_out(tmp_path: Path) -> Non
     assert frozen.triples[3].id not in {one.unit.triple for one in study.units}
 
 
+BROKEN: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
+    "seed": (lambda study: study.update(seed=-1), "a seed is not negative"),
+}
+
+
 def test_a_folder_without_a_study_and_a_broken_one_are_told(tmp_path: Path, small: Made) -> None:
     with pytest.raises(UserError, match="there is no study") as refused:
         Study.load(tmp_path / "nowhere")
@@ -104,3 +111,16 @@ def test_a_folder_without_a_study_and_a_broken_one_are_told(tmp_path: Path, smal
     path.write_text(json.dumps({**json.loads(path.read_text()), "units": 3}))
     with pytest.raises(UserError, match="is not a study"):
         Study.load(small.folder)
+
+
+@pytest.mark.parametrize(("change", "why"), BROKEN.values(), ids=BROKEN)
+def test_a_study_that_could_not_be_counted_is_refused(
+    small: Made, change: Callable[[dict[str, Any]], object], why: str
+) -> None:
+    path = small.folder / "study.json"
+    told = json.loads(path.read_text())
+    change(told)
+    path.write_text(json.dumps(told))
+    with pytest.raises(UserError, match="is not a study") as refused:
+        Study.load(small.folder)
+    assert why in str(refused.value.problems)
