@@ -14,8 +14,13 @@ NOTE = (
 )
 
 
-def sheet(found: Sequence[Finding]) -> Sheet:
-    """Return a row for every comparison that could be made, and below them what they say of each claim."""
+def sheet(found: Sequence[Finding], notes: Sequence[str] = ()) -> Sheet:
+    """Return a row for every comparison that could be made, and below them what they say of each claim.
+
+    Args:
+        found: What was compared.
+        notes: What else is to be said of the runs, such as that some are missing.
+    """
     made = [finding for finding in found if finding.differences]
     rows = tuple(
         (str(f.statement.number), _compared(f.comparison), *(_scores(f, word) for word in WORDS)) for f in made
@@ -23,8 +28,8 @@ def sheet(found: Sequence[Finding]) -> Sheet:
     verdicts = [f"claim {s.number}, {s.text}: {_verdict(s, found)}" for s in STATEMENTS]
     data = tuple(_data(finding, key) for finding in made for key in finding.verdicts)
     head = ("claim", "compared", *WORDS)
-    notes = (*verdicts, NOTE, *_cautions(made))
-    return Sheet("claims", "The paper's claims in these runs", head, rows, data, notes, left=len(head))
+    below = (*verdicts, *notes, *([NOTE] if made else []), *_cautions(made))
+    return Sheet("claims", "The paper's claims in these runs", head, rows, data, below, left=len(head))
 
 
 def _cautions(made: Sequence[Finding]) -> Iterator[str]:

@@ -133,7 +133,7 @@ def findings(entries: Sequence[Entry], preset: str = "default") -> list[Finding]
     Raises:
         UserError: No run here may stand for a method.
     """
-    kept = [e for e in entries if e.record.preset in (None, preset) and not e.record.method.changes]
+    kept = counted(entries, preset)
     if not kept:
         why = f"there is none of preset {preset} with its settings unchanged"
         raise UserError("no run decides a claim", why, "spf-bench run --method all")
@@ -146,6 +146,11 @@ def findings(entries: Sequence[Entry], preset: str = "default") -> list[Finding]
         for statement in STATEMENTS
         for comparison in statement.comparisons
     ]
+
+
+def counted(entries: Sequence[Entry], preset: str) -> list[Entry]:
+    """Return the runs that may stand for their methods: of this budget, or of none, with their settings unchanged."""
+    return [e for e in entries if e.record.preset in (None, preset) and not e.record.method.changes]
 
 
 def told(statement: Statement, found: Sequence[Finding]) -> str:

@@ -82,3 +82,8 @@ def unknown(kind: str, name: str, known: Iterable[str], listing: str) -> UserErr
     near = get_close_matches(name, names, n=1, cutoff=0.5)
     why = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(names) or 'none'}"
     return UserError(f"no {kind} is called {name!r}", why, listing)
+
+
+def installing(extra: str) -> str:
+    """Return how the optional packages of an extra of ``pyproject.toml``, e.g. ``"demo"``, are installed."""
+    return f"pip install '.[{extra}]' in the clone; with uv: uv run --extra {extra} spf-bench ..."

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Self
 
 from spf_bench import weights
-from spf_bench.errors import Problem, UserError
+from spf_bench.errors import Problem, UserError, installing
 from spf_bench.metrics.precision import PRECISIONS
 from spf_bench.metrics.precision import VARIABLE as PRECISION
 from spf_bench.weights.base import base_path
@@ -31,7 +31,7 @@ MODULES = {
     "onnxruntime": "id",
 }
 """Packages outside the core installation, and whose they are."""
-INSTALL = "pip install 'spf-bench[paper]'"
+INSTALL = installing("paper")
 RUNTIME = "pip install onnxruntime  # or, on a GPU machine, 'onnxruntime-gpu[cuda,cudnn]': never both"
 
 

@@ -2,6 +2,7 @@
 
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from time import monotonic
 from typing import TYPE_CHECKING, Protocol
 
 from rich.console import Console
@@ -17,6 +18,10 @@ from rich.progress import Progress as RichProgress
 
 if TYPE_CHECKING:
     from spf_bench.share import Share
+
+
+PAUSE = 60
+"""Seconds between two lines of a task where nobody watches: a log of hours stays short."""
 
 
 class Progress(Protocol):
@@ -57,7 +62,10 @@ class Silent:
 
 
 class Bars:
-    """Rich bars on standard error, so that standard output holds nothing but results."""
+    """Rich bars on standard error, so that standard output holds nothing but results.
+
+    Where that is no terminal, as in a log: a plain line when a task begins, and then one a minute at most.
+    """
 
     def __init__(self, console: Console | None = None) -> None:
         self.console = console or Console(stderr=True)
@@ -65,6 +73,7 @@ class Bars:
         self._bars = RichProgress(
             TextColumn("{task.description:<30}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
             TextColumn("left"), TimeRemainingColumn(), TextColumn("{task.fields[detail]}"), console=self.console,
+            disable=not self.console.is_terminal,
         )  # fmt: skip
 
     def __enter__(self) -> "Bars":
@@ -76,6 +85,8 @@ class Bars:
 
     def task(self, title: str, total: int, done: int = 0) -> Task:
         """Add a bar; one of nothing shows up when something comes of it, as of a download of unknown size."""
+        if not self.console.is_terminal:
+            return _Lines(self.console, title, total, done)
         return _Bar(self._bars, self._bars.add_task(title, total=total, completed=done, detail="", visible=total > 0))
 
     def report(self, title: str, done: int, total: int) -> None:
@@ -104,3 +115,41 @@ class _Bar:
 
     def update(self, done: int, detail: str = "") -> None:
         self.bars.update(self.task, completed=done, detail=detail, visible=done > 0 or None)
+
+
+@dataclass
+class _Lines:
+    """A task told in lines of text."""
+
+    console: Console
+    title: str
+    total: int
+    done: int
+    detail: str = ""
+
+    def __post_init__(self) -> None:
+        self._begun, self._before, self._told = monotonic(), self.done, float("-inf")
+        if self.total > 0:
+            self._tell()
+
+    def advance(self, units: int = 1) -> None:
+        self.update(self.done + units, self.detail)
+
+    def update(self, done: int, detail: str = "") -> None:
+        self.done, self.detail = done, detail
+        if done > 0 and monotonic() - self._told >= PAUSE:
+            self._tell()
+
+    def _tell(self) -> None:
+        self._told = monotonic()
+        count = f"{self.done}/{self.total}" if self.total > 0 else str(self.done)
+        parts = (self.title, count, self._left(), self.detail)
+        self.console.print("  ".join(part for part in parts if part), markup=False, highlight=False, soft_wrap=True)
+
+    def _left(self) -> str:
+        """Return the time left at the pace so far; nothing where that cannot be known."""
+        made, ahead = self.done - self._before, self.total - self.done
+        if made <= 0 or ahead <= 0:
+            return ""
+        minutes = max(1, round((monotonic() - self._begun) / made * ahead / 60))
+        return f"{minutes} min left" if minutes < 120 else f"{minutes / 60:.1f} h left"

@@ -109,6 +109,19 @@ def resolve_clip(source: str | Path) -> Path:
     return Path(source) if Path(source).is_dir() else snapshot(str(source), PARTS)
 
 
+def check_clip(source: str | Path) -> None:
+    """Looks for a CLIP without loading its weights; a Hub id that the cache lacks is downloaded.
+
+    Raises ConfigError if it is nowhere, is no CLIPModel, or lacks its image processor's config.
+    """
+    folder = resolve_clip(source)
+    with explained(f"cannot load the CLIP {source}", "pass a saved CLIPModel with its tokenizer"):
+        kind = json.loads((folder / "config.json").read_text()).get("model_type", "clip")
+        if kind != "clip":
+            raise ValueError(f"its config.json says {kind}")
+        Preprocessing.from_folder(folder)
+
+
 def centre_crop(images: Tensor, side: int) -> Tensor:
     """The central side x side pixels of images [B, C, H, W], neither edge below `side`."""
     top, left = (images.shape[2] - side) // 2, (images.shape[3] - side) // 2

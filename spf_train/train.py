@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from spf_train.base_model import Source, load_pipeline, load_unet, unet_folder
+from spf_train.base_model import Source, load_pipeline, load_unet, resolve, unet_folder
+from spf_train.clip import check_clip
 from spf_train.config import TrainConfig
 from spf_train.dataset import open_dataset
 from spf_train.errors import ConfigErrors, Problem
@@ -50,7 +51,7 @@ def train(
     """Trains the stages that `config` has, one after the other, and exports the result; returns out/pipeline.
 
     base_model: the original pipeline: a folder, a Hub id or a .safetensors file in Stable Diffusion's layout.
-    clip: the CLIP of stage 2: a folder or a Hub id; None where there is no stage 2.
+    clip: the CLIP of stage 2: a folder or a Hub id, looked for before stage 1; None where there is no stage 2.
     data: samples, or where `open_dataset` finds them.
     out: gets stage1/ and stage2/ (see `train_stage1`), pipeline/ and pipeline.safetensors (see `export`).
     cache: folder that keeps encodings; None is out/cache for images in files, and memory for images in memory.
@@ -62,6 +63,7 @@ def train(
     """
     _check(config, clip)
     samples = open_dataset(data) if isinstance(data, str | Path) else data
+    _find_models(config, base_model, clip)
     if cache is None and samples and not isinstance(samples[0].image, np.ndarray):
         cache = Path(out) / "cache"
 
@@ -100,3 +102,10 @@ def _check(config: TrainConfig, clip: Source | None) -> None:
         problems.append(Problem("clip", "stage 2 needs one", "pass a CLIPModel's folder or Hub id"))
     if problems:
         raise ConfigErrors("cannot train", problems)
+
+
+def _find_models(config: TrainConfig, base_model: Source, clip: Source | None) -> None:
+    """Raises ConfigError if a model cannot be had: stage 2 would say so of its CLIP only once stage 1 is trained."""
+    resolve(base_model)
+    if config.stage2 is not None and clip is not None:
+        check_clip(clip)

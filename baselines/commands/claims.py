@@ -25,6 +25,7 @@ def claims(
     - `spf-bench claims --runs reports/leaderboard`
     - `spf-bench claims --preset quick --to claims.md`
     """
+    from baselines.absent import absent
     from baselines.claims_sheet import sheet
     from baselines.standings import findings
     from spf_bench.cli.console import err
@@ -34,7 +35,8 @@ def claims(
     from spf_bench.table.sheet import render_sheet
 
     form = kind if to is None else format_of(to)
-    text = render_sheet(sheet(findings(collect(*(runs or [DEFAULT_RUNS])), preset)), form)
+    entries = collect(*(runs or [DEFAULT_RUNS]))
+    text = render_sheet(sheet(findings(entries, preset), absent(entries, preset)), form)
     if to is None:
         typer.echo(text, nl=False)
     else:

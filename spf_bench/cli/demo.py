@@ -8,12 +8,13 @@ from rich.markup import escape
 
 from spf_bench.cli.console import err, out
 from spf_bench.cli.options import DEFAULT_RUNS, Changes, Device, Preset, Runs, Seed, Suite, Threads
-from spf_bench.cli.paper import AllowPickle, Base, Trainset, WeightsDir
+from spf_bench.cli.paper import AllowPickle, Base, Trainset, WeightsDir, refuse_elsewhere
 
 LOOPBACK = "127.0.0.1"
 
 
 def demo(
+    context: typer.Context,
     method: Annotated[
         list[str] | None,
         typer.Option(help="A name or path.py:Class, trained where it is not yet; by default all finished runs."),
@@ -60,6 +61,7 @@ def demo(
     from spf_bench.testset import load
 
     chosen, where = get_suite(suite), pick_device(device)
+    refuse_elsewhere(suite, context)
     set_threads(threads)
     frozen, looks = load(chosen.testset), discover()
     cast = Cast(chosen, frozen, chosen.preset(preset), seed, runs, where)

@@ -8,13 +8,14 @@ from rich.markup import escape
 
 from spf_bench.cli.console import err, show
 from spf_bench.cli.options import Runs, Threads
-from spf_bench.cli.paper import Base, Trainset, WeightsDir
+from spf_bench.cli.paper import Base, Trainset, WeightsDir, refuse_elsewhere
 
 if TYPE_CHECKING:
     from spf_bench.doctor.findings import Finding
 
 
 def doctor(
+    context: typer.Context,
     runs: Runs = Path("runs"),
     suite: Annotated[str, typer.Option(help="Suite to look at.")] = "world",
     metrics: Annotated[
@@ -38,6 +39,7 @@ def doctor(
     """
     from spf_bench.doctor.checks import State, examine
 
+    refuse_elsewhere(suite, context)
     findings = _numbers(suite, threads) if metrics else examine(runs, suite)
     marks = {State.ok: "[green]ok[/]", State.note: "[yellow]note[/]", State.blocks: "[bold red]blocks[/]"}
     show(("", "what", "found", "fix"), [(marks[f.state], f.subject, escape(f.detail), escape(f.fix)) for f in findings])

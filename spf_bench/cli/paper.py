@@ -7,9 +7,35 @@ from typing import Annotated, Any
 
 import typer
 
+from spf_bench.errors import UserError
 from spf_bench.files.pickles import ALLOW
 
 PANEL = "The paper suite"
+PAPER = "paper"
+OTHERS_OWN = {
+    "base": ("--base", "has its own base model"),
+    "trainset": ("--trainset", "trains on its own portraits"),
+    "also": ("--also", "has no metrics on request"),
+}
+"""Options that change nothing outside the paper suite, by parameter, and what any other suite has in their place."""
+
+
+def refuse_elsewhere(suite: str, context: typer.Context) -> None:
+    """Refuse options of the paper suite that were typed for another, where they would change nothing.
+
+    Variables of the same meaning are left alone: they may be set for all of a user's commands.
+
+    Raises:
+        UserError: Naming all of them.
+    """
+    sources = {name: context.get_parameter_source(name) for name in OTHERS_OWN}
+    typed = [OTHERS_OWN[name] for name, source in sources.items() if source and source.name == "COMMANDLINE"]
+    if suite == PAPER or not typed:
+        return
+    options, reasons = zip(*typed, strict=True)
+    verb = "is" if len(typed) == 1 else "are"
+    why = f"the suite is {suite}, which {' and '.join(reasons)}"
+    raise UserError(f"{', '.join(options)} {verb} of the suite paper", why, "add --suite paper")
 
 
 def _kept_in(variable: str) -> Callable[[Any], Any]:

@@ -9,7 +9,7 @@ from rich.markup import escape
 
 from spf_bench.cli.console import err, out
 from spf_bench.cli.options import Changes, Device, Limit, Preset, Runs, Seed, Suite, TestSet, Threads
-from spf_bench.cli.paper import AllowPickle, Also, Base, Precision, Trainset, WeightsDir
+from spf_bench.cli.paper import AllowPickle, Also, Base, Precision, Trainset, WeightsDir, refuse_elsewhere
 from spf_bench.errors import UserError
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ class On(StrEnum):
 
 
 def run(
+    context: typer.Context,
     method: Annotated[
         list[str],
         typer.Option(
@@ -106,6 +107,7 @@ def run(
     from spf_bench.tracks import Track
 
     chosen = get_suite(suite)
+    refuse_elsewhere(suite, context)
     groups = {EVERY: tuple(discover().methods) if EVERY in method else (), CORE: CORE_METHODS}
     names = dict.fromkeys(name for asked in [*method, REFERENCE] for name in groups.get(asked, (asked,)))
     settings = [*(changes or ()), *([f"on={on}"] if on else [])]

@@ -8,10 +8,11 @@ from rich.markup import escape
 
 from spf_bench.cli.console import err, out
 from spf_bench.cli.options import LARGEST_BATCH, Device, Suite, Threads
-from spf_bench.cli.paper import Also, WeightsDir
+from spf_bench.cli.paper import Also, WeightsDir, refuse_elsewhere
 
 
 def score(
+    context: typer.Context,
     originals: Annotated[Path, typer.Option(help="Original portraits, files ID.png.", metavar="DIR")],
     customised: Annotated[Path, typer.Option(help="The method's portraits, same names.", metavar="DIR")],
     captions: Annotated[
@@ -65,6 +66,7 @@ def score(
     from spf_bench.table.layout import Format
     from spf_bench.table.model import build, collect
 
+    refuse_elsewhere(suite, context)
     set_threads(threads)
     keys = [key.strip() for key in (metrics or "").split(",") if key.strip()]
     share = current(pick_device(device))

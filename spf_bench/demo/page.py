@@ -11,11 +11,11 @@ from PIL import Image
 
 from spf_bench.demo.maps import as_html
 from spf_bench.demo.studio import Drawn, Studio
-from spf_bench.errors import UserError
+from spf_bench.errors import UserError, installing
 from spf_bench.files.outside import LONGEST
 from spf_bench.triple import Triple
 
-EXTRA = "pip install 'spf-bench[demo]'"
+EXTRA = installing("demo")
 HIGH = 256  # pixels: smaller portraits are enlarged, pixel by pixel
 WAITING = 32  # questions; whoever comes later is told to come back
 KEPT = 3600  # seconds that pictures stay on the disk

@@ -6,7 +6,7 @@ from pathlib import Path
 from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
-from spf_bench.errors import UserError
+from spf_bench.errors import UserError, installing
 from spf_bench.files.store import write_atomic
 
 if TYPE_CHECKING:
@@ -52,8 +52,7 @@ def drawing() -> Iterator[None]:
     try:
         import matplotlib
     except ImportError as error:
-        fix = "pip install 'spf-bench[figures]'"
-        raise UserError("figures are drawn by matplotlib", "it is not installed", fix) from error
+        raise UserError("figures are drawn by matplotlib", "it is not installed", installing("figures")) from error
     with matplotlib.rc_context(SETTINGS):
         yield
 

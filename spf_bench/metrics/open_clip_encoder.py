@@ -11,7 +11,7 @@ from typing import Any, Self
 import torch
 from torch import Tensor, nn
 
-from spf_bench.errors import UserError
+from spf_bench.errors import UserError, installing
 from spf_bench.metrics.checkpoint import fit, read_state
 from spf_bench.metrics.clip_encoder import CLIP_224, Preprocess, warn_cut
 from spf_bench.metrics.features import Image, Outputs
@@ -107,8 +107,6 @@ def build(architecture: str) -> tuple[nn.Module, Any]:
     try:
         import open_clip
     except (ImportError, RuntimeError) as error:  # RuntimeError: a torchvision of another torch
-        raise UserError(
-            "open_clip cannot be imported", str(error).splitlines()[0], "pip install 'spf-bench[paper]'"
-        ) from error
+        raise UserError("open_clip cannot be imported", str(error).splitlines()[0], installing("paper")) from error
     # Not its create_model, which looks for weights of its own and warns that it found none.
     return open_clip.CLIP(**open_clip.get_model_config(architecture)), open_clip.get_tokenizer(architecture)

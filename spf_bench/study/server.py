@@ -4,7 +4,7 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from spf_bench.errors import UserError
+from spf_bench.errors import UserError, installing
 from spf_bench.study import page
 from spf_bench.study.model import IMAGES, VOTES, Ballot, Study
 from spf_bench.study.votes import ClosedError, Votes
@@ -12,7 +12,7 @@ from spf_bench.study.votes import ClosedError, Votes
 if TYPE_CHECKING:
     from flask import Flask, Response
 
-EXTRA = "pip install 'spf-bench[study]'"
+EXTRA = installing("study")
 LARGEST = 2_000
 """Bytes of a request: a vote has about 60."""
 THREADS, CONNECTIONS = 8, 1000

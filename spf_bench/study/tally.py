@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from spf_bench.errors import Problem, UserError
+from spf_bench.errors import Problem, UserError, installing
 from spf_bench.stats import interval, resamples
 from spf_bench.study.agreement import agreement_of
 from spf_bench.study.answers import Answer, Given
@@ -57,8 +57,7 @@ def _needs_evalica() -> None:
     try:
         import evalica  # noqa: F401
     except ImportError as error:
-        fix = "pip install 'spf-bench[study]'"
-        raise UserError("votes are evaluated by evalica", "it is not installed", fix) from error
+        raise UserError("votes are evaluated by evalica", "it is not installed", installing("study")) from error
 
 
 def _counts(study: Study, answers: Sequence[Answer], kept: Sequence[int], pairs: Sequence[tuple[str, str]]) -> Array:

@@ -48,14 +48,15 @@ def plain(sheet: Sheet) -> dict[str, Any]:
 
 
 def _text(sheet: Sheet) -> str:
-    lines = grid([sheet.head, *sheet.rows], sheet.breaks, sheet.left)
+    lines = grid([sheet.head, *sheet.rows], sheet.breaks, sheet.left) if sheet.rows else []
     return "\n".join([*notes_below([sheet.title]), *lines, *([""] if sheet.notes else []), *notes_below(sheet.notes)])
 
 
 def _markdown(sheet: Sheet) -> str:
     notes = [line for note in sheet.notes for line in ("", md(note))]
     rows = [[" ".join(md(line) for line in cell.split("\n")) for cell in row] for row in (sheet.head, *sheet.rows)]
-    return "\n".join([f"**{md(sheet.title)}**", "", *pipes(rows, sheet.left), *notes])
+    table = ["", *pipes(rows, sheet.left)] if sheet.rows else []
+    return "\n".join([f"**{md(sheet.title)}**", *table, *notes])
 
 
 def _csv(sheet: Sheet) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from spf_bench.errors import Problem, UserError
+from spf_bench.errors import Problem, UserError, installing
 from spf_bench.files.outside import existing, short
 from spf_bench.files.pickles import refuse_pickles
 from spf_bench.files.store import folder_sha256
@@ -128,4 +128,4 @@ def _no_package(judges: dict[str, Network]) -> list[Problem]:
     hps = judges.get(HPS)
     if hps is None or not hps.path.is_file() or importlib.util.find_spec("open_clip"):
         return []
-    return [Problem("open_clip", "HPS needs it", "pip install 'spf-bench[paper]'")]
+    return [Problem("open_clip", "HPS needs it", installing("paper"))]

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from baselines.absent import absent
 from baselines.claims_sheet import sheet
 from baselines.spread import spread_differences
 from baselines.standings import STATEMENTS, Finding, findings, told
@@ -145,3 +146,17 @@ def test_spread_is_the_difference_of_standard_deviations(whole: Path) -> None:
     assert found.mean == pytest.approx(expected) and 0 < found.lo < found.mean < found.hi
     same = spread_differences(mine, mine, ["lpips"])["lpips"]
     assert (same.mean, same.lo, same.hi) == pytest.approx((0, 0, 0))
+
+
+def test_runs_of_another_budget_are_named_and_so_are_the_commands_that_lack(tmp_path: Path) -> None:
+    for name, budget in (("original", None), ("naive", "quick"), ("spf", "quick")):
+        put(tmp_path, name, preset=budget)
+    entries = collect(tmp_path)
+    found = findings(entries)
+    text = render_sheet(sheet(found, absent(entries, "default")), Format.text)
+    assert "2 runs of preset quick do not count: --preset quick" in text and "compared" not in text
+    assert "spf-bench run --method naive --method spf --track retention" in " ".join(text.split())
+    assert "|" not in render_sheet(sheet(found), Format.md)
+    counted = absent(entries, "quick")
+    assert len(counted) == 1 and "spf-bench run --method lora --method adalora" in counted[0]
+    assert "--track retention --preset quick" in counted[0]

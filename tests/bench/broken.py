@@ -75,6 +75,8 @@ def long_triple() -> str:
 
 CASES: tuple[Case, ...] = (
     Case("a method nobody knows", f"{RUN} --method spg"),
+    Case("options of another suite", f"{RUN} --method spf --trainset portraits --base models/sd15"),
+    Case("a metric on request of another suite", f"{SCORE} --also lpips_vgg"),
     Case("a limit beyond the test set", f"{RUN} --method original --limit 7"),
     Case(
         "settings that do not exist, and of the wrong kind", f"{RUN} --method spf --set spf.nrm=l2 --set stage1.lr=fast"

@@ -158,4 +158,4 @@ def test_without_matplotlib_the_extra_is_named(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     with pytest.raises(UserError, match="drawn by matplotlib") as refused:
         draw("8", Ask(tmp_path), tmp_path)
-    assert "spf-bench[figures]" in refused.value.fix
+    assert "'.[figures]'" in refused.value.fix

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
+import shutil
 import tomllib
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from transformers import CLIPTextModel
 from typer.testing import CliRunner
 
 import spf_bench.suite
@@ -50,6 +52,7 @@ def page(name: str) -> Page:
 def reader(quick: MiniSuite, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Page]:
     """Somebody in an empty folder who saves a page's files; the miniature stands in for the world."""
     testset.save(tmp_path / "testsets" / "mini", make_triples(16), "# mini\n")
+    quick.pipe_dir = stored_like_the_world(quick.pipe_dir, tmp_path / "pipeline")
     monkeypatch.setitem(spf_bench.suite.SUITES, "world", spf_bench.suite.SUITES["mini"])
     desk = tmp_path / "desk"
     desk.mkdir()
@@ -62,6 +65,14 @@ def reader(quick: MiniSuite, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         return found
 
     return read
+
+
+def stored_like_the_world(pipeline: Path, to: Path) -> Path:
+    """A copy of a pipeline whose text encoder lies in float16, as the world's: transformers keep what they find."""
+    shutil.copytree(pipeline, to)
+    encoder = CLIPTextModel.from_pretrained(to / "text_encoder").half()
+    encoder.save_pretrained(to / "text_encoder")
+    return to
 
 
 def say(*words: str) -> Any:

@@ -7,6 +7,7 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
+import huggingface_hub
 import pytest
 import torch
 from diffusers import UNet2DConditionModel
@@ -14,6 +15,7 @@ from diffusers import UNet2DConditionModel
 from spf_train import ConfigError, Sample, SPFConfig, StageConfig, TrainConfig, train_stage1, train_stage2, variants
 from spf_train.base_model import load_pipeline, load_unet
 from spf_train.loop import OnStep
+from spf_train.train import train
 from tests.tiny import tiny_pipeline
 
 STAGE_1 = StageConfig(steps=5, batch=4, lr=1e-3)
@@ -148,3 +150,29 @@ def test_wrong_folders_are_named(pipe_dir: Path, clip_dir: Path, samples: list[S
         train_stage2(pipe_dir, clip_dir, tmp_path, samples, CONFIG, tmp_path / "out")
     with pytest.raises(ConfigError, match=r"TrainConfig\.stage1 is None"):
         train_stage1(pipe_dir, samples, TrainConfig(), tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    ("source", "complaint"),
+    [
+        ("openai/clip-vit-large-patch14", "cannot get"),
+        ("unet", "how CLIP wants its images"),
+        ("text", "clip_text_model"),
+    ],
+)
+def test_the_clip_of_stage_2_is_looked_for_before_stage_1(
+    source: str,
+    complaint: str,
+    pipe_dir: Path,
+    samples: list[Sample],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def no_network(*_: object, **__: object) -> None:
+        raise OSError("no network")
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", no_network)
+    folders = {"unet": pipe_dir / "unet", "text": pipe_dir / "text_encoder"}
+    with pytest.raises(ConfigError, match=complaint):
+        train(CONFIG, pipe_dir, folders.get(source, source), samples, tmp_path / "out")
+    assert not (tmp_path / "out" / "stage1").exists()

@@ -14,7 +14,7 @@ from spf_bench.doctor.numbers.measure import Sight, Values, measured, sight
 from spf_bench.doctor.numbers.prints import apart
 from spf_bench.doctor.numbers.stored import COMMAND, Known, Stored, versions
 from spf_bench.doctor.numbers.subjects import Subject, subjects
-from spf_bench.errors import UserError
+from spf_bench.errors import UserError, installing
 from spf_bench.metrics import precision
 from spf_bench.metrics.base import Batch
 from spf_bench.metrics.features import Encoder
@@ -83,7 +83,7 @@ def _finding(subject: Subject, bench: Bench, known: Stored) -> Finding:
         found, names = bench.measure(subject)
     except (ImportError, OSError, RuntimeError, UserError) as error:  # RuntimeError: a torchvision of another torch
         why = str(error.what if isinstance(error, UserError) else error).splitlines()[0]
-        return Finding(subject.key, State.note, f"cannot be measured here: {why}", "pip install 'spf-bench[paper]'")
+        return Finding(subject.key, State.note, f"cannot be measured here: {why}", installing("paper"))
     part, drifted = next(_drifts(names, bench.sights, known), (DISTANCE, ""))
     wrong = next(_off(found, stored, subject.tolerance), "")
     if wrong or drifted:

@@ -1,6 +1,6 @@
 """Makes the stored pairs and numbers anew: ``python -m spf_bench.doctor.numbers.remake [--pairs] [KEY ...]``.
 
-Needs the authors' packages: ``pip install 'spf-bench[paper,crosscheck]'``. Numbers in which ours and theirs differ are
+Needs the authors' packages: ``pip install '.[paper,crosscheck]'``. Numbers in which ours and theirs differ are
 not written.
 """
 

@@ -183,3 +183,8 @@ def test_the_world_can_be_looked_at(cli: Cli, tmp_path: Path) -> None:
 
 def test_version(cli: Cli) -> None:
     assert cli("--version").stdout.startswith("spf-bench ")
+
+
+def test_variables_of_the_paper_suite_stop_no_other(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SPF_BENCH_TRAINSET", "portraits")
+    assert "no method is called 'spg'" in cli("run", "--suite", "mini", "--method", "spg").stderr

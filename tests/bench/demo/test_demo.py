@@ -128,7 +128,7 @@ def test_a_broken_overlay_stops_nobody(package: Package) -> None:  # noqa: F811
 def test_without_gradio_the_command_says_how_to_get_it(cli: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "gradio", None)
     done = cli("demo", "--suite", "mini")
-    assert done.exit_code == 2 and "pip install 'spf-bench[demo]'" in done.stderr
+    assert done.exit_code == 2 and "pip install '.[demo]'" in done.stderr
 
 
 @pytest.mark.parametrize(

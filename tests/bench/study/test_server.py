@@ -154,4 +154,4 @@ def test_without_flask_the_extra_is_named(study: Made, monkeypatch: pytest.Monke
     monkeypatch.setitem(__import__("sys").modules, "flask", None)
     with pytest.raises(UserError) as refused:
         create(study.folder)
-    assert "spf-bench[study]" in refused.value.fix
+    assert "'.[study]'" in refused.value.fix
