@@ -109,7 +109,7 @@ def resolve_clip(source: str | Path) -> Path:
     return Path(source) if Path(source).is_dir() else snapshot(str(source), PARTS)
 
 
-def check_clip(source: str | Path) -> None:
+def find_clip(source: str | Path) -> None:
     """Looks for a CLIP without loading its weights; a Hub id that the cache lacks is downloaded.
 
     Raises ConfigError if it is nowhere, is no CLIPModel, or lacks its image processor's config.

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from spf_train.base_model import Source, load_pipeline, load_unet, resolve, unet_folder
-from spf_train.clip import check_clip
+from spf_train.clip import find_clip
 from spf_train.config import TrainConfig
 from spf_train.dataset import open_dataset
 from spf_train.errors import ConfigErrors, Problem
@@ -108,4 +108,4 @@ def _find_models(config: TrainConfig, base_model: Source, clip: Source | None) -
     """Raises ConfigError if a model cannot be had: stage 2 would say so of its CLIP only once stage 1 is trained."""
     resolve(base_model)
     if config.stage2 is not None and clip is not None:
-        check_clip(clip)
+        find_clip(clip)
