@@ -26,6 +26,7 @@ SCORE = (
 )
 RATED_BY = ("hit_rate", "kept")
 """What the score is made of."""
+MORE = "choose more triples: a larger limit in the file of the search"
 REFERENCES = ("original", "prompt_only", "naive")
 
 
@@ -143,10 +144,19 @@ class Search:
 
 
 def score_of(scores: dict[str, Any], original: dict[str, Any]) -> float:
-    """Return the declared score (see ``SCORE``), in [0, 1], of one trial's scores and the original portraits'."""
-    base = original["hit_rate"]["mean"]
-    response = max(0.0, (scores["hit_rate"]["mean"] - base) / (100 - base))
-    preservation = scores["kept"]["mean"] / 100
+    """Return the declared score (see ``SCORE``), in [0, 1], of one trial's scores and the original portraits'.
+
+    Raises:
+        UserError: One of them was not measured, or the original portraits leave no room for a response.
+    """
+    base, hits, kept = original["hit_rate"]["mean"], scores["hit_rate"]["mean"], scores["kept"]["mean"]
+    if base is None or hits is None or kept is None:
+        why = "the target hit rate, or what is kept, was measured on none of these triples"
+        raise UserError("a trial has no score", why, MORE)
+    if base >= 100:
+        raise UserError("a trial has no score", "the original portraits hit the target of every triple already", MORE)
+    response = max(0.0, (hits - base) / (100 - base))
+    preservation = kept / 100
     total = response + preservation
     return 2 * response * preservation / total if total else 0.0
 

@@ -1,9 +1,9 @@
 """Fig. 13: FID over the weight of each loss, from ``sweep.json`` of ``spf-bench sweep``."""
 
 from collections.abc import Mapping
-from math import nan
+from math import isfinite, nan
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from spf_bench.errors import UserError
 from spf_bench.figures.ask import Ask
@@ -17,18 +17,32 @@ FILE = "sweep.json"
 COMMAND = "spf-bench sweep --lambda text,fine,enhance"
 NAMES = {"text": "λ_text", "fine": "λ_fine", "enhance": "λ_enh"}
 LEVEL = "no_sfcm"
-Scores = Mapping[str, Any]
+
+
+class Fid(NamedTuple):
+    """A mean FID with the ends of its interval; None where it was not measured."""
+
+    mean: float | None
+    lo: float | None
+    hi: float | None
+
+
+Scores = Mapping[str, Fid]
 
 
 def sweep(ask: Ask) -> "Figure":
     """Draw FID with its interval over the values of each weight, the line without the control map beside it."""
     path = _file(ask)
     scores, notes = _read(path)
-    curves = {name: points for name in NAMES if (points := _points(scores, name))}
+    try:
+        curves = {name: points for name in NAMES if (points := _points(scores, name))}
+    except ValueError as error:
+        raise UserError(f"{path} is no sweep", str(error), COMMAND) from error
     if not curves:
         raise UserError(f"{path} has nothing to draw", "no weight in it has an FID", COMMAND)
     figure = canvas(2.2, WIDTH * max(len(curves), 2) / 3)
-    level = scores.get(LEVEL, {}).get("fid", {}).get("mean")
+    without = scores.get(LEVEL)
+    level = None if without is None else without.mean
     for number, (name, points) in enumerate(curves.items()):
         axes: Any = figure.add_subplot(1, len(curves), number + 1)
         _panel(axes, points, TONES[number], level)
@@ -52,13 +66,32 @@ def _panel(axes: Any, points: list[tuple[float, float, float]], tone: str, level
 def _points(scores: Scores, name: str) -> list[tuple[float, float, float]]:
     """Return (weight, FID, half its interval or NaN) of one weight from the smallest."""
     points = []
-    for key, found in scores.items():
+    for key, fid in scores.items():
         weight, _, value = key.partition("=")
-        fid = found.get("fid") or {}
-        if weight == name and value and fid.get("mean") is not None:
-            known = fid.get("lo") is not None and fid.get("hi") is not None
-            points.append((float(value), fid["mean"], (fid["hi"] - fid["lo"]) / 2 if known else nan))
+        if weight == name and value and fid.mean is not None:
+            half = nan if fid.lo is None or fid.hi is None else (fid.hi - fid.lo) / 2
+            points.append((_weight(value), fid.mean, half))
     return sorted(points)
+
+
+def _weight(text: str) -> float:
+    """Return a weight; raises ValueError where it is no finite number."""
+    if not isfinite(weight := float(text)):
+        raise ValueError(f"{text} is no weight")
+    return weight
+
+
+def _fid(told: Mapping[str, Any] | None) -> Fid:
+    """Return what a sweep says of an FID; raises TypeError or ValueError where that is no number."""
+    given = {} if told is None else dict(told)
+    ends = (given.get(name) for name in ("mean", "lo", "hi"))
+    return Fid(*(None if end is None else _number(end) for end in ends))
+
+
+def _number(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value):
+        raise TypeError(f"{value!r} is no number")
+    return float(value)
 
 
 def _file(ask: Ask) -> Path:
@@ -76,6 +109,7 @@ def _read(path: Path) -> tuple[Scores, list[str]]:
     """Return the scores of a sweep, and what must be said beside them."""
     try:
         told = read_json(path)
-        return {str(key): dict(found) for key, found in told["scores"].items()}, list(map(str, told.get("notes", ())))
-    except (OSError, KeyError, TypeError, ValueError, AttributeError) as error:
+        scores = {str(key): _fid(dict(found).get("fid")) for key, found in told["scores"].items()}
+        return scores, list(map(str, told.get("notes", ())))
+    except (OSError, KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError) as error:
         raise UserError(f"{path} is no sweep", f"{type(error).__name__}: {error}", COMMAND) from error

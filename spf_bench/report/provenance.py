@@ -59,10 +59,10 @@ def weights(rows: Sequence[Row]) -> list[tuple[str, str, str]]:
 
 def _metric(column: Column, table: Table, licence: str) -> MetricFacts:
     scores = [(row.label, row.cells[column.key].score) for row in table.rows if column.key in row.cells]
-    counts = sorted({score.n for _, score in scores})
+    counts = sorted({score.n for _, score in scores}) or [0]
     n = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]}–{counts[-1]}"
     missing = [(label, s.missing, s.reason or "no reason given") for label, s in scores if s.missing]
-    return MetricFacts(column, licence, n if counts else "0", missing)
+    return MetricFacts(column, licence, n, missing)
 
 
 def _run(row: Row) -> RunFacts:

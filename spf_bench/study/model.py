@@ -135,6 +135,20 @@ class Study:
             raise ValueError(f"there is no comparison number {strange[0]}")
         if self.seed < 0:
             raise ValueError(f"a seed is not negative, as {self.seed} is")
+        self._refuse_strangers()
+
+    def _refuse_strangers(self) -> None:
+        """Refuse methods that stand in no pair, and pairs of what is no method: neither has a strength."""
+        labels = [method.label for method in self.methods]
+        pairs = [one.unit.pair for one in self.units if not one.unit.check]
+        compared = {label for pair in pairs for label in pair}
+        if twice := next((label for label in labels if labels.count(label) > 1), None):
+            raise ValueError(f"two methods are called {short(twice)}")
+        if strange := sorted(compared ^ set(labels)):
+            word = "is compared with nothing" if strange[0] in labels else "is no method of it"
+            raise ValueError(f"{short(strange[0])} {word}")
+        if same := [a for a, b in pairs if a == b]:
+            raise ValueError(f"{short(same[0])} is compared with itself")
 
     @cached_property
     def by_code(self) -> dict[str, Ballot]:

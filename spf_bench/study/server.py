@@ -10,7 +10,7 @@ from spf_bench.study.model import IMAGES, VOTES, Ballot, Study
 from spf_bench.study.votes import ClosedError, Votes
 
 if TYPE_CHECKING:
-    from flask import Flask, Response
+    from flask import Flask, Request, Response
 
 EXTRA = installing("study")
 LARGEST = 2_000
@@ -90,7 +90,7 @@ def create(folder: Path) -> "Flask":
     @app.put("/b/<code>/vote")
     def vote(code: str) -> Any:
         own = mine(code)
-        fault, given = _read(study, own, flask.request.get_json(silent=True))
+        fault, given = _read(study, own, _json(flask.request))
         if fault:
             return {"error": fault}, 400
         try:
@@ -131,6 +131,14 @@ def port_of(server: Any) -> int:
     """Return the port a server waits at; of a name with several addresses, that of the first."""
     several = getattr(server, "effective_listen", None)
     return int(several[0][1] if several else server.effective_port)
+
+
+def _json(request: "Request") -> Any:
+    """Return what a request holds; None where that is no JSON, or nested deeper than Python reads."""
+    try:
+        return request.get_json(silent=True)
+    except RecursionError:
+        return None
 
 
 def _read(study: Study, own: Ballot, data: Any) -> tuple[str, tuple[str, str, str]]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
+from typing import Any
 
 from spf_bench.record import RunRecord
 from spf_bench.run.costs import MIB
@@ -48,17 +49,11 @@ class Cost:
 def costs(record: RunRecord, title: str) -> Iterator[Cost]:
     """Yield what every stage of a run cost, training first."""
     for name, told in record.training.items():
-        yield Cost(
-            title,
-            name,
-            told.get("precision"),
-            told.get("steps"),
-            told.get("samples_seen"),
-            told.get("trainable_parameters"),
-            told.get("checkpoint_bytes"),
-            told.get("peak_memory_mib"),
-            told.get("seconds"),
+        steps, seen, trained, size = (
+            _told(told.get(key), int) for key in ("steps", "samples_seen", "trainable_parameters", "checkpoint_bytes")
         )
+        memory, seconds = (_told(told.get(key), int | float) for key in ("peak_memory_mib", "seconds"))
+        yield Cost(title, name, _told(told.get("precision"), str), steps, seen, trained, size, memory, seconds)
     if not record.method.reference:
         made = max((s.n + s.missing for s in record.scores.get("all", {}).values()), default=record.n)
         precision = {"float32": "fp32", "float16": "fp16", "bfloat16": "bf16"}.get(record.sampling.dtype)
@@ -76,6 +71,11 @@ def sheet(records: Sequence[RunRecord]) -> Sheet:
     title = f"Costs on {', '.join(where)}"
     notes = (*NOTES, *cautions(named))
     return Sheet("costs", title, HEAD, rows, tuple(map(asdict, found)), notes, breaks=(2, 7), left=3)
+
+
+def _told(value: Any, kind: Any) -> Any:
+    """Return what a record tells of a stage; None where it is of another kind, for those facts have no schema."""
+    return value if isinstance(value, kind) and not isinstance(value, bool) else None
 
 
 def _row(cost: Cost) -> tuple[str, ...]:

@@ -51,8 +51,8 @@ def seed_half(values: Sequence[float]) -> float:
 def least(entries: Sequence[Entry], rows: "pd.DataFrame", part: str) -> dict[str, Score]:
     """Return by score what several runs rest on together: the cases measured in all of them, and why some are not."""
     found = {}
-    for key in entries[0].record.scores[part]:
-        sides = [score for entry in entries if (score := entry.record.scores[part].get(key)) is not None]
+    for key in entries[0].record.scores.get(part, {}):
+        sides = [score for entry in entries if (score := entry.record.scores.get(part, {}).get(key)) is not None]
         worst = max(sides, key=lambda score: score.missing)
         known = int(rows[key].notna().sum()) if key in rows else worst.n
         found[key] = replace(worst, n=known, missing=max(worst.missing, worst.n + worst.missing - known))
@@ -71,8 +71,8 @@ def score_of(values: Sequence[float | None], half: float | None, like: Score) ->
 
 
 def values_of(entries: Sequence[Entry], key: str, part: str = ALL) -> list[float | None]:
-    """Return each run's mean of one score; None where it was not measured."""
-    found = [entry.record.scores[part].get(key) for entry in entries]
+    """Return each run's mean of one score; None where it, or the whole part, was not measured."""
+    found = [entry.record.scores.get(part, {}).get(key) for entry in entries]
     return [None if score is None else score.mean for score in found]
 
 
@@ -88,8 +88,8 @@ def case_halves(frame: "pd.DataFrame") -> Mapping[str, float]:
 def set_halves(entries: Sequence[Entry], part: str = ALL) -> dict[str, float]:
     """Return the mean half width of every score that has one."""
     halves: dict[str, float] = {}
-    for key in entries[0].record.scores[part]:
-        ends = [(s.lo, s.hi) for entry in entries if (s := entry.record.scores[part].get(key))]
+    for key in entries[0].record.scores.get(part, {}):
+        ends = [(s.lo, s.hi) for entry in entries if (s := entry.record.scores.get(part, {}).get(key))]
         known = [(hi - lo) / 2 for lo, hi in ends if lo is not None and hi is not None]
         if len(known) == len(entries):
             halves[key] = fmean(known)

@@ -114,6 +114,34 @@ def test_a_sweep_is_drawn(tmp_path: Path) -> None:
         draw("13", Ask(tmp_path / "runs"), tmp_path)
 
 
+@pytest.mark.parametrize(
+    "scores",
+    [
+        {"text=abc": {"fid": {"mean": 1}}},
+        {"text=nan": {"fid": {"mean": 1}}},
+        {"text=1": {"fid": [1]}},
+        {"text=1": {"fid": {"mean": "x"}}},
+        {"text=1": {"fid": {"mean": True}}},
+        {"text=1": {"fid": {"mean": float("inf")}}},
+        {"text=1": {"fid": {"mean": 10**400}}},
+        {"text=1": {"fid": {"mean": 1, "lo": [], "hi": 2}}},
+        {"text=1": {"fid": {"mean": 1}}, "no_sfcm": {"fid": {"mean": "x"}}},
+        {"text=1": 3},
+    ],
+)
+def test_a_sweep_of_no_numbers_is_told(tmp_path: Path, scores: dict[str, object]) -> None:
+    (tmp_path / "sweep.json").write_text(json.dumps({"scores": scores}))
+    with pytest.raises(UserError, match=r"sweep.json is no sweep"):
+        draw("13", Ask(tmp_path), tmp_path)
+
+
+@pytest.mark.parametrize("without", [{}, {"fid": None}, {"fid": {}}, {"fid": {"mean": None}}])
+def test_a_sweep_without_a_level_is_drawn(tmp_path: Path, without: dict[str, object]) -> None:
+    scores = {"text=1": {"fid": {"mean": 1}}, "no_sfcm": without}
+    (tmp_path / "sweep.json").write_text(json.dumps({"scores": scores}))
+    assert drawn("13", Ask(tmp_path), tmp_path).std() > 0
+
+
 def test_a_tally_is_drawn(tmp_path: Path) -> None:
     file = tmp_path / "tally.json"
     pair = {"a": "SPF", "b": "$LoRA_", "votes_a": 3, "votes_b": 1}

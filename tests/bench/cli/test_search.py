@@ -12,6 +12,7 @@ from torch import Tensor
 from baselines.search import score_of
 from baselines.search_space import Choice, Range, SearchConfig, dimensions, propose, read
 from spf_bench import testset
+from spf_bench.errors import UserError
 from spf_bench.metrics.base import Batch, Group, Metric
 from spf_train.errors import ConfigError
 from tests.bench.conftest import MiniSuite, make_triples
@@ -111,6 +112,17 @@ def test_the_declared_score() -> None:
     assert score_of(original, original) == 0
     assert score_of(scores(60, 50), original) == pytest.approx(0.5)
     assert score_of(scores(100, 100), original) == 1 and score_of(scores(10, 90), original) == 0
+
+
+@pytest.mark.parametrize(
+    ("scores", "original"),
+    [((60, 50), (100, 100)), ((60, 50), (None, 100)), ((None, 50), (20, 100)), ((60, None), (20, 100))],
+)
+def test_what_gives_no_score_is_told(scores: tuple[Any, Any], original: tuple[Any, Any]) -> None:
+    given = ({"hit_rate": {"mean": hit}, "kept": {"mean": kept}} for hit, kept in (scores, original))
+    with pytest.raises(UserError, match="has no score") as refused:
+        score_of(*given)
+    assert "choose more triples" in refused.value.fix
 
 
 def config(sampler: str, **space: Any) -> SearchConfig:

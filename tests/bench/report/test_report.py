@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from spf_bench.report.disagreement import pairs, rho
 from spf_bench.report.front import pareto
 from spf_bench.report.labels import Box, place
 from spf_bench.report.portraits import gallery
+from spf_bench.report.provenance import metrics
 from spf_bench.report.scatter import plots
 from spf_bench.report.source import read
 from spf_bench.table.model import collect
@@ -106,6 +108,12 @@ def test_without_images_or_test_set_a_page_still_comes(shown: tuple[Path, testse
     testset.save(tmp_path / "other" / "show", triples(3), "# other\n")
     with pytest.raises(UserError, match="is not the test set of these runs"):
         write(collect(runs), tmp_path / "x.html", str(tmp_path / "other" / "show"))
+
+
+def test_a_metric_that_no_run_has_is_of_no_triple(shown: tuple[Path, testset.TestSet]) -> None:
+    table = read(collect(shown[0])).table
+    rows = tuple(replace(row, cells={}) for row in table.rows)
+    assert {facts.n for facts in metrics(replace(table, rows=rows))} == {"0"}
 
 
 def test_runs_that_cannot_be_compared_stand_apart(shown: tuple[Path, testset.TestSet], tmp_path: Path) -> None:

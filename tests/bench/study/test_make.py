@@ -98,8 +98,17 @@ def test_triples_without_all_their_portraits_are_left_out(tmp_path: Path) -> Non
     assert frozen.triples[3].id not in {one.unit.triple for one in study.units}
 
 
+def one_pair(study: dict[str, Any]) -> dict[str, Any]:
+    """Return the first comparison of a study that is no attention check."""
+    return next(dict_ for one in study["units"] if not (dict_ := one["unit"])["check"])
+
+
 BROKEN: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
     "seed": (lambda study: study.update(seed=-1), "a seed is not negative"),
+    "stranger": (lambda study: one_pair(study).update(a="Nobody"), "Nobody' is no method"),
+    "itself": (lambda study: one_pair(study).update(a=one_pair(study)["b"]), "is compared with itself"),
+    "alone": (lambda study: study["methods"].append({"label": "New", "method": "n", "run": "r"}), "with nothing"),
+    "twice": (lambda study: study["methods"].append(study["methods"][0]), "two methods are called"),
 }
 
 

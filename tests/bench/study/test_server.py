@@ -111,6 +111,13 @@ def test_what_is_no_vote_is_refused(client: Any, study: Made, body: Any) -> None
     assert asked(client, study.study.ballots[0])["answers"] == {}
 
 
+@pytest.mark.parametrize("data", [b"[" * 1990, b'{"a":' * 390, b"\xff", b"{"])
+def test_what_is_no_json_is_refused(client: Any, study: Made, data: bytes) -> None:
+    where = f"/b/{study.study.ballots[0].code}/vote"
+    answer = client.put(where, data=data, content_type="application/json")
+    assert answer.status_code == 400 and "not of this ballot" in answer.get_json()["error"]
+
+
 def test_equal_needs_a_study_that_allows_it_and_a_vote_is_small(client: Any, study: Made) -> None:
     ballot = study.study.ballots[0]
     assert vote(client, ballot, "equal").status_code == 400

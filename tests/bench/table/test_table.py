@@ -17,7 +17,7 @@ from spf_bench.record import SCORES, Column, MethodFacts, RunRecord, Score, colu
 from spf_bench.suite import Sampling
 from spf_bench.table.data import plain
 from spf_bench.table.formats import Format, Interval, render, render_published
-from spf_bench.table.leaderboard import Wanted, boards
+from spf_bench.table.leaderboard import Wanted, boards, show
 from spf_bench.table.model import Table, build, collect, groups
 from spf_bench.table.seeds import differences, merge
 
@@ -249,6 +249,31 @@ def test_a_mean_over_seeds_lacks_what_one_seed_lacks(tmp_path: Path) -> None:
     merged = merge(collect(tmp_path), "naive").record.scores["all"]
     assert merged["kept"].mean is None and merged["clip_t"].mean == first.scores["all"]["clip_t"].mean
     assert differences(collect(tmp_path), collect(tmp_path))["clip_t"].mean == 0
+
+
+def test_a_mean_over_seeds_lacks_the_category_that_one_seed_lacks(tmp_path: Path) -> None:
+    put(tmp_path, "naive", seed=0)
+    second = put(tmp_path, "naive", seed=1)
+    replace(second, scores={"all": second.scores["all"]}).save(tmp_path / second.run)
+    (_, board) = boards(collect(tmp_path), Wanted(mean=True, by_part=True))
+    assert board.table.category == "clothing"
+    assert {key: cell.score.mean for key, cell in board.table.rows[0].cells.items() if key != "clip_t"} == {
+        "fid": None, "kept": None,
+    }  # fmt: skip
+    assert "| – |" in render([board.table], Format.md, Interval.none)
+
+
+STAGE = {"steps": 3, "samples_seen": 6, "seconds": 1.0, "precision": "fp32", "checkpoint_bytes": 4,
+         "trainable_parameters": 5, "peak_memory_mib": 3.0}  # fmt: skip
+
+
+@pytest.mark.parametrize("value", [[1], {"a": 1}, "x", True, None])
+@pytest.mark.parametrize("key", STAGE)
+def test_costs_of_another_kind_are_dashes(tmp_path: Path, key: str, value: object) -> None:
+    put(tmp_path, "naive", training={"stage1": {**STAGE, key: value}})
+    printed = show(collect(tmp_path), Wanted(costs=True, shape="2"), Format.text)
+    (line,) = [line for line in printed.splitlines() if "stage1" in line]
+    assert ("–" in line) == (key != "precision" or value != "x")
 
 
 def test_by_category(four: Path) -> None:
