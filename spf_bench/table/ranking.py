@@ -1,6 +1,7 @@
 """Who has responded at all, and who is best and second in a column."""
 
 from collections.abc import Iterable, Sequence
+from math import isnan
 from typing import TYPE_CHECKING, NamedTuple
 
 from spf_bench.record import Column, RunRecord
@@ -51,7 +52,8 @@ def unresponsive(entries: Sequence["Entry"], category: str) -> set[str] | None:
     methods = [entry.record.run for entry in entries if not entry.record.method.reference]
     gaps = {run: f[RESPONSE] - reference[RESPONSE] for run in methods if (f := frames[run]) is not None}
     found = estimates(pd.DataFrame(gaps), clusters=reference.get("origin"))
-    return {run for run, gap in found.items() if not gap.low > 0}
+    # One triple has no interval: then its own difference tells.
+    return {run for run, gap in found.items() if not (gap.value if isnan(gap.low) else gap.low) > 0}
 
 
 def _response(entry: "Entry", category: str) -> "pd.DataFrame | None":

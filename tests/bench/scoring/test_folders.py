@@ -114,6 +114,16 @@ def test_pixels_are_compared_in_the_papers_setting_without_a_checkpoint(theirs, 
     assert more.run == record.run and [column.key for column in more.columns] == ["psnr", "ssim"]
 
 
+def test_one_pair_has_no_interval(theirs, tmp_path, cli):
+    record = scored(theirs, tmp_path / "runs", limit=1, metrics=["clip_t"])
+    score = record.scores["all"]["clip_t"]
+    assert (score.n, score.lo, score.hi) == (1, None, None) and score.mean is not None
+    rows = cli("table", "--runs", tmp_path / "runs", "--format", "csv").stdout
+    assert "mine" in rows and "nan" not in rows.lower()
+    said = cli("table", "--runs", tmp_path / "runs").stdout
+    assert "±0" not in said and "±nan" not in said
+
+
 def test_a_column_whose_metric_is_gone_is_not_dropped(theirs, tmp_path, monkeypatch, suite):
     before = scored(theirs, tmp_path / "runs")
     own = type(suite).metrics
