@@ -74,8 +74,8 @@ def read_rgb(path: Path) -> Image:
 
 
 def _load(pairs: Sequence[Pair], store: FeatureStore | None) -> Batch:
-    sides = ([read_rgb(p.original) for p in pairs], [read_rgb(p.custom) for p in pairs])
-    original, custom = pair(*sides, store)
+    images = {path: read_rgb(path) for path in dict.fromkeys(path for p in pairs for path in (p.original, p.custom))}
+    original, custom = pair([images[p.original] for p in pairs], [images[p.custom] for p in pairs], store)
     return Batch([p.triple for p in pairs], original, custom)
 
 
