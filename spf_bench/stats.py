@@ -31,6 +31,7 @@ class Estimate:
     value: float
     """NaN where none was."""
     low: float
+    """NaN where fewer than two test cases, or clusters of them, were measured; so too ``high``."""
     high: float
 
 
@@ -47,6 +48,8 @@ def bootstrap(
 ) -> dict[str, Estimate]:
     """Estimate the mean of every column with a percentile bootstrap interval over rows.
 
+    The ends are NaN where fewer than two rows, or clusters, have a score: one says nothing of how others would differ.
+
     Args:
         table: Test cases by id, one column per score; NaN is left out of its column.
         draws: Resamples.
@@ -61,7 +64,8 @@ def bootstrap(
     if clusters is not None:
         filled, known = (_summed(rows, clusters.loc[sorted(table.index)]) for rows in (filled, known))
     means = np.concatenate([_ratio(c @ filled, c @ known) for c in resamples(len(known), draws, seed)])
-    low, high = interval(means)
+    enough = (known > 0).sum(0) > 1
+    low, high = (np.where(enough, ends, np.nan) for ends in interval(means))
     counts = known.sum(0)
     centre = _ratio(filled.sum(0), counts)
     columns = zip(table.columns, counts, centre, low, high, strict=True)

@@ -130,3 +130,10 @@ class SetMetric(Facts, ABC):
     @abstractmethod
     def compare(self, original: Tensor, custom: Tensor) -> SetScore:
         """Compare two sets of features [N, D], row i of both from the same test case."""
+
+
+def unmeasured(original: Tensor, custom: Tensor) -> SetScore | None:
+    """Return the score of features [N, D] of which one holds NaN or infinity; None where all are finite."""
+    if bool(original.isfinite().all()) and bool(custom.isfinite().all()):
+        return None
+    return SetScore(float("nan"), "the network gave no finite features")

@@ -9,7 +9,7 @@ about 1/N: .0064 at 3,000 images of one distribution, .096 at 200.
 import torch
 from torch import Tensor
 
-from spf_bench.metrics.base import Group, SetMetric, SetScore
+from spf_bench.metrics.base import Group, SetMetric, SetScore, unmeasured
 from spf_bench.metrics.features import Encoder, Features
 
 SIGMA, SCALE = 10.0, 1000.0  # of the authors' code
@@ -38,10 +38,10 @@ class CMMD(SetMetric):
         return images.of(self.encoders[0])[self.output]
 
     def compare(self, original: Tensor, custom: Tensor) -> SetScore:
-        """Return the distance of two sets [N, D]."""
+        """Return the distance of two sets [N, D]; NaN where a feature is not finite."""
         if not len(original) or not len(custom):
             return SetScore(float("nan"), "no images")
-        return SetScore(gaussian_distance(original, custom))
+        return unmeasured(original, custom) or SetScore(gaussian_distance(original, custom))
 
 
 def gaussian_distance(x: Tensor, y: Tensor) -> float:

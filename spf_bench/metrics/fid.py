@@ -13,7 +13,7 @@ import warnings
 import torch
 from torch import Tensor
 
-from spf_bench.metrics.base import Group, SetMetric, SetScore
+from spf_bench.metrics.base import Group, SetMetric, SetScore, unmeasured
 from spf_bench.metrics.features import Encoder, Features
 
 
@@ -43,9 +43,11 @@ class FID(SetMetric):
         return images.of(self.encoders[0])[self.output]
 
     def compare(self, original: Tensor, custom: Tensor) -> SetScore:
-        """Return the distance of two sets [N, D], with a note where N does not exceed D."""
+        """Return the distance of two sets [N, D], noted where N does not exceed D; NaN where one is not finite."""
         if len(original) < 2:
             return SetScore(float("nan"), f"a covariance needs 2 images, there are {len(original)}")
+        if nothing := unmeasured(original, custom):
+            return nothing
         if len(original) > original.shape[1]:
             return SetScore(frechet_distance(original, custom))
         with warnings.catch_warnings():

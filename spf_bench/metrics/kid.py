@@ -9,7 +9,7 @@ over all pairs of images.
 
 from torch import Tensor
 
-from spf_bench.metrics.base import Group, SetMetric, SetScore
+from spf_bench.metrics.base import Group, SetMetric, SetScore, unmeasured
 from spf_bench.metrics.features import Encoder, Features
 
 BLOCK = 2048  # rows of a kernel matrix at a time: 5,000 images would need 200 MB for each of three
@@ -37,10 +37,10 @@ class KID(SetMetric):
         return images.of(self.encoders[0])[self.output]
 
     def compare(self, original: Tensor, custom: Tensor) -> SetScore:
-        """Return the unbiased estimate for two sets [N, D]."""
+        """Return the unbiased estimate for two sets [N, D]; NaN where a feature is not finite."""
         if min(len(original), len(custom)) < 2:
             return SetScore(float("nan"), f"KID needs 2 images, there are {len(original)}")
-        return SetScore(kernel_distance(original, custom))
+        return unmeasured(original, custom) or SetScore(kernel_distance(original, custom))
 
 
 def kernel_distance(x: Tensor, y: Tensor) -> float:

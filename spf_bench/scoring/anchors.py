@@ -9,7 +9,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from spf_bench.files.store import code_sha256, digest, read_json, write_json, write_png
+from spf_bench.files.store import code_sha256, digest, file_sha256, read_json, write_json, write_png
 from spf_bench.memory import Halving
 from spf_bench.triple import Triple, image
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from spf_bench.metrics.feature_store import FeatureStore
     from spf_bench.progress import Progress
     from spf_bench.run.sampled import Sampled
+    from spf_bench.scoring.one_batch import Pair
 
 COUNT = 32
 AWAY = 1_000_003  # added to a seed: no test set has two seeds that far apart
@@ -48,6 +49,36 @@ def of_run(
         fitting = halving or Halving()
         reseed(run, triples, folder, progress, fitting)
         write_json(known, {metric.key: _measure(run, metric, triples, folder, store, fitting) for metric in anchored})
+    return dict(read_json(known))
+
+
+def of_originals(
+    pairs: "Sequence[Pair]",
+    metrics: "Sequence[Metric | SetMetric]",
+    cache: Path,
+    store: "FeatureStore",
+    halving: Halving | None = None,
+) -> dict[str, dict[str, Any]]:
+    """Return the upper anchor of every metric that has some, of the first originals; measured before, or now.
+
+    The floor needs other portraits of the same texts, and so the base model.
+    """
+    from spf_bench.metrics.base import Metric
+    from spf_bench.metrics.segcons_anchors import anchors
+    from spf_bench.scoring.one_batch import read_rgb
+
+    anchored = [metric for metric in metrics if isinstance(metric, Metric) and metric.anchored]
+    first = pairs[:COUNT]
+    if not anchored or not first:
+        return {}
+    facts = [(p.triple.id, p.triple.prompt, p.triple.target, file_sha256(p.original)) for p in first]
+    networks = [(metric.key, encoder.digest) for metric in anchored for encoder in metric.encoders]
+    code = code_sha256("spf_bench.metrics", "spf_bench.scoring.anchors")
+    known = cache / f"anchors-{digest(facts)}" / f"{digest([code, networks])}.json"
+    if not known.is_file():
+        triples, originals = [p.triple for p in first], [read_rgb(p.original) for p in first]
+        found = {m.key: asdict(anchors(m, triples, originals, None, store, halving)) for m in anchored}
+        write_json(known, found)
     return dict(read_json(known))
 
 

@@ -84,7 +84,7 @@ def score_folders(
         conditions = beside(run, ours) if run else None
         shown = progress or Silent()
         with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message=".* is a JPEG")  # said once, for all of them
+            warnings.filterwarnings("ignore", message=".*its losses will be scored")  # said once, for all of them
             if conditions is None:  # a run has its own
                 reference.execute(None, shown, share)
             return ours.execute(conditions, shown, share)
@@ -125,7 +125,7 @@ def _refuse_unfit(suite: Suite, found: Matched, triples: Sequence[Triple], metri
 
 def _tell(found: Matched, say: Callable[[str], None]) -> None:
     if found.lossy:
-        say(f"what JPEG or lossy WebP lost will be scored as changes: {_some(found.lossy)}")
+        say(f"what JPEG or another lossy format lost will be scored as changes: {_some(found.lossy)}")
     if found.extra:
         say(f"left out, for no row of the captions has their id: {_some(found.extra)}")
 

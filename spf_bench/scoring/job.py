@@ -1,7 +1,7 @@
 """One scoring of images that were made elsewhere, before or after it took place."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -17,15 +17,14 @@ from spf_bench.progress import Progress
 from spf_bench.run.costs import Meter
 from spf_bench.run.mend import mend
 from spf_bench.scoring.about import asked
+from spf_bench.scoring.anchors import of_originals
 from spf_bench.scoring.beside import Conditions
 from spf_bench.scoring.fingerprint import code, lacking, same_code
-from spf_bench.scoring.one_batch import Pair, Unreadable, read_rgb
+from spf_bench.scoring.one_batch import Pair, Unreadable
 from spf_bench.scoring.one_pass import batches, score
 from spf_bench.scoring.others import all_unreadable, keep_beside
 from spf_bench.scoring.setting import Setting
 from spf_bench.share import ALONE, Share
-
-ANCHORED = 32  # originals behind a ceiling, as in a run
 
 
 @dataclass(frozen=True)
@@ -154,18 +153,10 @@ class Job:
             records.keep(self.folder, found)
             parts.clear()
             store = FeatureStore(features)  # with what the other processes have seen
-            anchors = {metric.key: self._ceiling(metric, store, halving) for metric in metrics if metric.anchored}
-            return [records.column_of(m) for m in metrics], records.recompute(self.folder, metrics), anchors
+            ends = of_originals(self.pairs, metrics, setting.out / "cache", store, halving)
+            return [records.column_of(m) for m in metrics], records.recompute(self.folder, metrics), ends
 
         return share.once(kept)
-
-    def _ceiling(self, metric: Any, store: Any, halving: Halving) -> dict[str, Any]:
-        """Return the upper anchor alone: the floor needs other portraits of the same texts, and so the base model."""
-        from spf_bench.metrics.segcons_anchors import anchors
-
-        first = self.pairs[:ANCHORED]
-        images = [read_rgb(pair.original) for pair in first]
-        return asdict(anchors(metric, [pair.triple for pair in first], images, None, store, halving))
 
 
 def _original(pair: Pair) -> Path:

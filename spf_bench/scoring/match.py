@@ -5,18 +5,23 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from spf_bench.errors import Problem, UserError
 from spf_bench.files.outside import short
+from spf_bench.files.pictures import lossy, png_depth
 from spf_bench.intake.pictures import LARGEST
 from spf_bench.scoring.one_batch import Pair
 from spf_bench.testset import SHOWN
 from spf_bench.triple import Triple
 
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
 MODES = ("RGB", "RGBA", "L", "LA", "P", "1")
-"""Modes of PIL that become 8-bit RGB without loss."""
+"""Modes of PIL that become 8-bit RGB without loss, where all pixels are opaque."""
+BITS, OPAQUE = 8, 255
 FEW = 3  # images that no row asks for, named beside those that are missing
 
 
@@ -31,7 +36,7 @@ class Matched:
     extra: tuple[str, ...]
     """Images that belong to no triple, which nobody looks at: ``side/name``."""
     lossy: tuple[str, ...]
-    """Images that went through JPEG or lossy WebP: ``side/name``."""
+    """Images that went through JPEG, lossy WebP or a lossy TIFF: ``side/name``."""
 
 
 class Found(NamedTuple):
@@ -43,7 +48,7 @@ class Found(NamedTuple):
 
 
 def match(triples: Sequence[Triple], known: Iterable[str], originals: Path, customised: Path) -> Matched:
-    """Pair the images of two folders by id, the stem of a file's name; no pixel is decoded.
+    """Pair the images of two folders by id, the stem of a file's name; pixels are decoded where some may be hidden.
 
     Args:
         triples: Those to score.
@@ -76,20 +81,27 @@ def match(triples: Sequence[Triple], known: Iterable[str], originals: Path, cust
 
 
 def look(path: Path) -> Found:
-    """Read an image's header, and check its file as far as that is possible without decoding it."""
+    """Read an image's header, and check its file as far as that is possible without decoding it.
+
+    An image with transparency is decoded: hidden colours would be scored as if they were seen.
+    """
     from PIL import Image
 
     try:
         with Image.open(path) as picture:
-            size, mode, kind = picture.size, picture.mode, picture.format
+            size, mode, lost, veiled = picture.size, picture.mode, lossy(picture, path), _may_hide(picture)
             if max(size) > LARGEST:
                 return Found(size, fault=f"is {size[0]} x {size[1]} pixels, {LARGEST} is all")
             if mode not in MODES:
                 return Found(size, fault=f"is no 8-bit RGB: its mode is {mode}")
+            if picture.format == "PNG" and png_depth(path) > BITS:
+                return Found(size, fault="is no 8-bit RGB: it has 16 bits per channel")
             picture.verify()
+        if veiled and _hides(path):
+            return Found(size, fault="has transparent pixels, whose hidden colours would be scored")
     except (OSError, SyntaxError, ValueError, struct.error, Image.DecompressionBombError) as error:
         return Found(fault="is no image" if isinstance(error, Image.UnidentifiedImageError) else "is broken")
-    return Found(size, kind == "JPEG" or (kind == "WEBP" and _lossy_webp(path)))
+    return Found(size, lost is not None)
 
 
 def _files(folder: Path) -> dict[str, list[Path]]:
@@ -140,6 +152,14 @@ def _refuse(problems: list[Problem], extra: Sequence[str]) -> None:
     raise UserError(f"{count} with the images", f"nothing was scored{unasked}", problems=shown)
 
 
-def _lossy_webp(path: Path) -> bool:
-    with path.open("rb") as file:
-        return b"VP8 " in file.read(64)  # lossless pixels are in a VP8L chunk
+def _may_hide(picture: "Image") -> bool:
+    """Whether an opened image has an alpha channel, or a colour that stands for transparent."""
+    return "A" in picture.getbands() or "transparency" in picture.info
+
+
+def _hides(path: Path) -> bool:
+    """Whether a pixel of an image is not opaque."""
+    from PIL import Image
+
+    with Image.open(path) as picture:
+        return picture.convert("RGBA").getchannel("A").getextrema() != (OPAQUE, OPAQUE)

@@ -12,6 +12,7 @@ from PIL import Image as PILImage
 from torch import Tensor
 
 from spf_bench.errors import UserError
+from spf_bench.files.pictures import lossy
 from spf_bench.metrics.base import Batch, Metric, SetMetric
 from spf_bench.metrics.compute import exact
 from spf_bench.metrics.feature_store import FeatureStore
@@ -58,23 +59,23 @@ def joined(found: Sequence[Measured]) -> Measured:
 
 
 def read_rgb(path: Path) -> Image:
-    """Read an image as RGB [H, W, 3] uint8; warns where it went through JPEG, which no score survives.
+    """Read an image as RGB [H, W, 3] uint8; warns where its format lost pixels, which no score survives.
 
     Raises:
         Unreadable: The file is missing or is no image.
     """
     try:
         with PILImage.open(path) as file:
-            if file.format == "JPEG":
-                warnings.warn(f"{path} is a JPEG: its losses will be scored as changes", stacklevel=2)
+            if kind := lossy(file, path):
+                warnings.warn(f"{path} is a {kind}: its losses will be scored as changes", stacklevel=2)
             return np.asarray(file.convert("RGB"))
     except OSError as error:
         raise Unreadable(f"cannot read {path}", str(error), "run the same command again to remake it") from error
 
 
 def _load(pairs: Sequence[Pair], store: FeatureStore | None) -> Batch:
-    sides = ([read_rgb(p.original) for p in pairs], [read_rgb(p.custom) for p in pairs])
-    original, custom = pair(*sides, store)
+    images = {path: read_rgb(path) for path in dict.fromkeys(path for p in pairs for path in (p.original, p.custom))}
+    original, custom = pair([images[p.original] for p in pairs], [images[p.custom] for p in pairs], store)
     return Batch([p.triple for p in pairs], original, custom)
 
 

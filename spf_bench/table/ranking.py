@@ -66,7 +66,9 @@ def responses(entries: Sequence["Entry"], category: str) -> Responses | None:
     methods = [entry.record.run for entry in entries if not entry.record.method.reference]
     gaps = {run: f[RESPONSE] - reference[RESPONSE] for run in methods if (f := frames[run]) is not None}
     found = estimates(pd.DataFrame(gaps), clusters=reference.get("origin"))
-    told = {run: gap.low > 0 for run, gap in found.items() if not isnan(gap.low)}
+    # One triple has no interval: then its own difference tells.
+    least = {run: gap.value if isnan(gap.low) else gap.low for run, gap in found.items()}
+    told = {run: low > 0 for run, low in least.items() if not isnan(low)}
     silent = frozenset(run for run, above in told.items() if not above)
     return Responses(silent, frozenset(methods) - told.keys())
 

@@ -154,7 +154,8 @@ def _p(p: float) -> str:
 
 def _data(test: Test, of: int) -> dict[str, object]:
     d = test.difference
+    low, high = (None if isnan(end) else end for end in (d.low, d.high))
     return {
         "method": test.row.record.method.name, "label": test.row.label, "against": test.against.label,
-        "metric": test.column.key, "difference": d.value, "lo": d.low, "hi": d.high, "n": d.n, "of": of, "p_holm": d.p,
+        "metric": test.column.key, "difference": d.value, "lo": low, "hi": high, "n": d.n, "of": of, "p_holm": d.p,
     }  # fmt: skip

@@ -89,7 +89,7 @@ def _from_url(checkpoint: Checkpoint, source: Url, progress: Progress, force: bo
     if force:
         path.unlink(missing_ok=True)
     if not path.is_file():
-        download(source.url, path, whole.size, progress)
+        download(source.url, path, whole.size, progress, verified=bool(whole.sha256 or whole.md5))
     if problem := wrong(whole, path.stat().st_size, *hashes(path)):
         path.unlink()
         raise UserError(f"what came from {source.url} {problem}", "it was thrown away", _again(checkpoint))

@@ -57,6 +57,19 @@ def test_constant_scores_have_a_zero_width_interval():
     assert (estimate.low, estimate.value, estimate.high) == pytest.approx((0.1, 0.1, 0.1), abs=1e-12)
 
 
+@pytest.mark.parametrize("clustered", [False, True])
+def test_one_unit_has_no_interval(clustered):
+    n = 4 if clustered else 1
+    frame = pd.DataFrame({"x": [0.1, 0.2, 0.3, 0.4][:n], "none": np.nan}, ids(n))
+    clusters = pd.Series("same", ids(n)) if clustered else None
+    found = bootstrap(frame, draws=50, clusters=clusters)["x"]
+    assert found.n == n and found.value == pytest.approx(frame["x"].mean()) and np.isnan([found.low, found.high]).all()
+    frame.loc["t9"] = [0.5, 1.0]
+    clusters = None if clusters is None else clusters.reindex(frame.index, fill_value="other")
+    found = bootstrap(frame, draws=50, clusters=clusters)
+    assert found["x"].low < found["x"].high and np.isnan(found["none"].low)
+
+
 def test_missing_scores_are_left_out_not_counted_as_zero():
     frame = pd.DataFrame({"some": [1.0, np.nan, 3.0], "none": [np.nan] * 3}, ids(3))
     estimates = bootstrap(frame, draws=300)

@@ -1,11 +1,14 @@
 """KID and CMMD against other people's values, closed forms and their known biases."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
 
 from spf_bench.metrics import cmmd, kid
 from spf_bench.metrics.cmmd import CMMD, gaussian_distance
+from spf_bench.metrics.fid import FID, CleanFID
 from spf_bench.metrics.kid import KID, kernel_distance
 from tests.bench.metrics.stand_ins import Colours, batch, noise_pictures
 
@@ -77,3 +80,15 @@ def test_metrics_keep_features_and_say_when_there_are_too_few():
         assert a.shape == (4, 3)
         assert metric.compare(a, b).value == pytest.approx(metric.compare(b, a).value)
     assert np.isnan(KID(Colours()).compare(a[:1], b[:1]).value) and np.isnan(CMMD(Colours()).compare(a[:0], b).value)
+
+
+@pytest.mark.parametrize("kind", [FID, CleanFID, KID, CMMD])
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+@pytest.mark.parametrize("n", [20, 100])
+def test_features_that_are_not_finite_have_no_distance(kind, value, n):
+    sound = torch.randn(n, 48, generator=torch.Generator().manual_seed(0))
+    broken = sound.clone()
+    broken[3, 5] = value
+    for sides in ((sound, broken), (broken, sound)):
+        found = kind(Colours()).compare(*sides)
+        assert math.isnan(found.value) and found.note == "the network gave no finite features"

@@ -12,9 +12,12 @@ from PIL import Image
 
 from spf_bench.errors import UserError
 from spf_bench.metrics.clip_encoder import ClipEncoder
+from spf_bench.metrics.segcons import SegCons
+from spf_bench.metrics.segcons_anchors import after_jpeg
 from spf_bench.record import CAPTIONS, RECORD, SCORES, RunRecord
 from spf_bench.scoring.folders import score_folders
 from spf_bench.scoring.one_batch import read_rgb
+from tests.bench.metrics.stand_ins import ColourSegmenter
 
 pytestmark = pytest.mark.usefixtures("suite", "frozen")
 PAGE = Path(__file__).parents[3] / "docs" / "score.md"
@@ -82,7 +85,20 @@ def test_each_image_is_decoded_once(theirs, tmp_path, monkeypatch):
     )
     record = scored(theirs, tmp_path / "runs")
     assert read.count("images") == 6
+    assert read.count("originals") == 12  # once for either row, both of whose sides the originals' own are
     assert record.scores["all"]["clip_t"].n == 6
+
+
+def test_the_ceiling_is_measured_once_for_all_methods(theirs, tmp_path, monkeypatch, suite):
+    own, squeezed = type(suite).metrics, []
+    monkeypatch.setattr(type(suite), "metrics", lambda *a: [*own(*a), SegCons(ColourSegmenter())])
+    monkeypatch.setattr(
+        "spf_bench.metrics.segcons_anchors.after_jpeg", lambda image: squeezed.append(1) or after_jpeg(image)
+    )
+    first = scored(theirs, tmp_path / "runs", metrics=["seg_cons"])
+    second = scored(theirs, tmp_path / "runs", metrics=["seg_cons"], name="other")
+    assert len(squeezed) == 6 and first.anchors == second.anchors
+    assert first.anchors["seg_cons"]["n"] == 6 and first.anchors["seg_cons"]["floor"] is None
 
 
 def test_more_metrics_may_follow(theirs, tmp_path):
@@ -112,6 +128,16 @@ def test_pixels_are_compared_in_the_papers_setting_without_a_checkpoint(theirs, 
     assert [column.key for column in record.columns] == ["psnr"] and record.weights == {}
     more = scored(theirs, tmp_path / "runs", suite="paper", metrics=["ssim"])
     assert more.run == record.run and [column.key for column in more.columns] == ["psnr", "ssim"]
+
+
+def test_one_pair_has_no_interval(theirs, tmp_path, cli):
+    record = scored(theirs, tmp_path / "runs", limit=1, metrics=["clip_t"])
+    score = record.scores["all"]["clip_t"]
+    assert (score.n, score.lo, score.hi) == (1, None, None) and score.mean is not None
+    rows = cli("table", "--runs", tmp_path / "runs", "--format", "csv").stdout
+    assert "mine" in rows and "nan" not in rows.lower()
+    said = cli("table", "--runs", tmp_path / "runs").stdout
+    assert "±0" not in said and "±nan" not in said
 
 
 def test_a_column_whose_metric_is_gone_is_not_dropped(theirs, tmp_path, monkeypatch, suite):

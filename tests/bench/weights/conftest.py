@@ -57,6 +57,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             return
         self.send_response(206 if start else 200)
         self.send_header("Content-Length", str(len(body) - start))
+        if start:
+            self.send_header("Content-Range", f"bytes {start}-{len(body) - 1}/{len(body)}")
         if self.content.tags:
             self.send_header("ETag", tag)
         self.end_headers()

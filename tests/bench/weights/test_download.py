@@ -22,9 +22,20 @@ def test_it_goes_on_where_it_was_cut_off(server, tmp_path):
         download(f"{server.url}/w.pth", tmp_path / "w.pth", None, Silent())
     assert not (tmp_path / "w.pth").exists() and (tmp_path / "w.pth.part").stat().st_size == 300_000
     server.breaks_after = None
-    download(f"{server.url}/w.pth", tmp_path / "w.pth", None, Silent())
+    download(f"{server.url}/w.pth", tmp_path / "w.pth", None, Silent(), verified=True)
     assert (tmp_path / "w.pth").read_bytes() == BODY
     assert server.asked == [None, "bytes=300000-"]
+
+
+@pytest.mark.parametrize(("verified", "asked"), [(True, [None, "bytes=300000-", None]), (False, [None, None])])
+def test_without_a_tag_another_length_or_no_digest_begins_anew(server, tmp_path, verified, asked):
+    server.files["w.pth"], server.breaks_after = BODY, 300_000
+    with pytest.raises(UserError, match="cannot fetch"):
+        download(f"{server.url}/w.pth", tmp_path / "w.pth", None, Silent(), verified=verified)
+    server.breaks_after, server.files["w.pth"] = None, BODY[::-1] + b"more"
+    download(f"{server.url}/w.pth", tmp_path / "w.pth", None, Silent(), verified=verified)
+    assert (tmp_path / "w.pth").read_bytes() == BODY[::-1] + b"more"
+    assert server.asked == asked and not list(tmp_path.glob("*.part*"))
 
 
 @pytest.mark.parametrize("changed", [False, True])
