@@ -29,7 +29,7 @@ from spf_train.config import SPFConfig, StageConfig, TrainConfig
 from spf_train.data import Batch, Sample
 from spf_train.dual_path import DualPathStage
 from spf_train.enhancement import ResponseEnhancement
-from spf_train.train import load_stage2
+from spf_train.train import load_pipeline, load_stage2
 
 TIMESTEPS = (100, 300, 500, 700, 900)
 WAYS = ("full", "clip-size")
@@ -88,7 +88,7 @@ def world(pixels: int, count: int) -> tuple[DualPathStage, Batch]:
     stage, prepared = load_stage2(suite.pipeline, suite.clip, None, samples, config)
     batch = prepared.batch(torch.arange(len(samples)), torch.Generator().manual_seed(0), stage.diffusion.timesteps)
     images = np.stack([render(one.portrait, pixels) for one in drawn])
-    vae = stage.enhancement.vae
+    vae = load_pipeline(suite.pipeline, "cpu").vae  # the stage has freed its encoder
     with torch.no_grad():
         x0 = vae.encode(torch.from_numpy(images).permute(0, 3, 1, 2) / 127.5 - 1).latent_dist.mean
     x0 = x0 * vae.config.scaling_factor

@@ -101,7 +101,10 @@ def assemble_stage1(inputs: Inputs, config: TrainConfig) -> Assembly:
 
 
 def assemble_stage2(inputs: Inputs, clip_source: Source, start: Path | None, config: TrainConfig) -> Assembly:
-    """Dual-path contrastive learning from the UNet in `start`, or the original; the text encoder is freed.
+    """Dual-path contrastive learning from the UNet in `start`, or the original.
+
+    What the samples were encoded with is freed: the text encoder, the VAE's encoder, CLIP's text tower; and with
+    w_enh = 0 all of VAE and CLIP.
 
     clip_source: a saved CLIPModel with tokenizer and image processor config, or its Hub id.
     """
@@ -118,6 +121,7 @@ def assemble_stage2(inputs: Inputs, clip_source: Source, start: Path | None, con
     response = _trainable(response, how, pipe, config.seed)
     prepared = inputs.encoded(pipe, response, clip)
     validation = inputs.validation(pipe, config.log)
+    free_encoders(pipe.vae, clip)
     if (half := AUTOCAST[how.mixed_precision]) is not None:
         pipe.unet.to(half)
         clip.to(half)
@@ -125,10 +129,11 @@ def assemble_stage2(inputs: Inputs, clip_source: Source, start: Path | None, con
             contrast.first.to(half)
     if how.gradient_checkpointing:
         pipe.vae.enable_gradient_checkpointing()  # the decoder, through which L_enh's gradient passes
+    enhances = config.spf.w_enh > 0
     stage = DualPathStage(
         response=response,
         reference=pipe.unet,
-        enhancement=ResponseEnhancement(pipe.vae, clip, config.spf),
+        enhancement=ResponseEnhancement(pipe.vae if enhances else None, clip if enhances else None, config.spf),
         diffusion=diffusion,
         config=config.spf,
         which=None,
@@ -151,6 +156,14 @@ def _refuse_unreachable(spf: SPFConfig, timesteps: int) -> None:
     if spf.align_t_min >= timesteps:
         why = f"spf.align_t_min = {spf.align_t_min}, and the timesteps end at {timesteps - 1}"
         raise ConfigError("alignment would never act", why, "lower it; spf.w_text=0 and spf.w_fine=0 train without")
+
+
+def free_encoders(vae: Any, clip: FrozenClip) -> None:
+    """Drops the parts of both that encode the samples; what decodes latents and embeds images stays."""
+    vae.encoder = vae.quant_conv = None
+    clip.model.text_model = clip.model.text_projection = None
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
 
 
 def _trainable(unet: Any, how: StageConfig, pipe: Any, seed: int) -> Any:

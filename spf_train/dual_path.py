@@ -33,7 +33,9 @@ class Pass(NamedTuple):
     layers: list[LayerQK]
 
     def take(self, rows: Tensor) -> Pass:
-        """The pass of some samples."""
+        """The pass of some samples, in ascending order; all of them are not copied."""
+        if len(rows) == len(self.output):
+            return self
         return Pass(self.output[rows], [layer.take(rows) for layer in self.layers])
 
 
@@ -130,7 +132,7 @@ class DualPathStage(NaiveStage):
         if ref is None or not len(rows):
             return dict.fromkeys(("text", "fine", "coverage"), 0 * res.output.sum()), None
         aligned, x_t = _take(batch, x_t, rows)
-        res = res if len(rows) == len(batch) else res.take(rows)
+        res = res.take(rows)
         released = self.released_area(aligned, x_t, ref, res)
         text, fine = self.layer_losses(ref.layers, res.layers, self.positions(aligned), released)
         sums = {"text": text.sum(), "fine": fine.sum(), "coverage": released.mean(dim=(1, 2, 3)).sum()}

@@ -16,13 +16,14 @@ from spf_train.data import Batch
 class ResponseEnhancement:
     """L_enh of one-step predictions; the gradient passes through the frozen VAE decoder and CLIP image tower.
 
-    vae: the pipeline's AutoencoderKL.
-    clip: the CLIP to train with.
+    vae: the pipeline's AutoencoderKL; its decoder is used.
+    clip: the CLIP to train with; its image tower is used.
+        Both may be None where w_enh is 0: then there is no loss.
     config: w_enh, response_loss, enhance_decode and enhance_t_max are used.
     """
 
-    def __init__(self, vae: Any, clip: FrozenClip, config: SPFConfig) -> None:
-        self.vae = vae.eval().requires_grad_(False)
+    def __init__(self, vae: Any, clip: FrozenClip | None, config: SPFConfig) -> None:
+        self.vae: Any = None if vae is None else vae.eval().requires_grad_(False)
         self.clip = clip
         self.config = config
 
@@ -32,7 +33,7 @@ class ResponseEnhancement:
         Samples without a caption, or beyond `enhance_t_max`, count as 0.
         """
         rows = self.enhanced(batch).nonzero().flatten()
-        if not len(rows) or not self.config.w_enh:
+        if not len(rows) or not self.config.w_enh or self.clip is None:
             return 0 * x0.sum()
         predicted, text = self.clip.embed_images(self.decode(x0[rows])), batch.target_embeds[rows]
         if self.config.response_loss == "clip":
@@ -51,15 +52,16 @@ class ResponseEnhancement:
         config = self.vae.config
         latents = x0 / config.scaling_factor + (config.get("shift_factor") or 0.0)
         if self.config.enhance_decode == "clip-size":
-            latents = self._clip_sized(latents)
+            assert self.clip is not None
+            latents = self._clip_sized(latents, self.clip.preprocessing.size)
         images: Tensor = self.vae.decode(latents).sample / 2 + 0.5
         return images
 
-    def _clip_sized(self, latents: Tensor) -> Tensor:
-        """Latents whose decoded image has CLIP's input size; smaller ones are left as they are."""
+    def _clip_sized(self, latents: Tensor, side: int) -> Tensor:
+        """Latents whose decoded image has CLIP's input size, `side`; smaller ones are left as they are."""
         factor = 2 ** (len(self.vae.config.block_out_channels) - 1)
         edges = latents.shape[2:]
-        scale = self.clip.preprocessing.size / (factor * min(edges))
+        scale = side / (factor * min(edges))
         if scale >= 1:
             return latents
         size = (round(edges[0] * scale), round(edges[1] * scale))

@@ -334,6 +334,26 @@ def test_a_report_shows_the_maps(make_stage: MakeStage, tmp_path: Path) -> None:
     assert Image.open(tmp_path / "maps.png").size == (2 * 96 + 2, 4 * 98)
 
 
+@pytest.mark.parametrize("w_enh", [0.6, 0.0])
+def test_what_encoded_the_samples_is_freed(make_stage: MakeStage, w_enh: float) -> None:
+    stage, prepared = make_stage(w_enh=w_enh, enhance_decode="clip-size")
+    loss, _ = stage.loss(draw(prepared))
+    vae, clip = stage.enhancement.vae, stage.enhancement.clip
+    assert loss.isfinite() and (vae is None) == (clip is None) == (w_enh == 0)
+    names = {name.partition(".")[0] for part in (vae, clip and clip.model) if part for name in part.state_dict()}
+    kept = {"decoder", "post_quant_conv", "logit_scale", "vision_model", "visual_projection"}
+    assert names == (kept if w_enh else set())
+
+
+def test_a_pass_of_all_samples_is_not_copied(make_stage: MakeStage) -> None:
+    stage, prepared = make_stage()
+    batch = draw(prepared)
+    ref = stage.reference_path(batch, batch.x0)
+    assert ref.take(torch.arange(4)) is ref
+    part = ref.take(torch.tensor([1, 3]))
+    assert torch.equal(part.output, ref.output[[1, 3]]) and torch.equal(part.layers[2].key, ref.layers[2].key[[1, 3]])
+
+
 def test_clip_size_decodes_fewer_pixels(make_stage: MakeStage) -> None:
     stage, prepared = make_stage(enhance_decode="clip-size")
     large = torch.randn(1, 4, 32, 24)

@@ -17,8 +17,10 @@ from PIL import Image
 from safetensors.torch import load_file
 
 from spf_train import ConfigError, Sample, StageConfig, TrainConfig, train_stage1
+from spf_train.assembly import free_encoders
 from spf_train.base_model import load_pipeline
 from spf_train.checkpoint import RunFolder
+from spf_train.clip import FrozenClip
 from spf_train.config import LogConfig
 from spf_train.trackers import TensorBoard, WeightsAndBiases, open_trackers
 from spf_train.validation import Validation, choose_prompts
@@ -97,11 +99,14 @@ def test_tensorboard_has_no_step_twice(tmp_path: Path, step: int) -> None:
     assert [event.step for event in events(tmp_path).Scalars("loss")] == list(range(1, step + 4))
 
 
-def test_the_same_model_draws_the_same_grid(pipe_dir: Path, tmp_path: Path) -> None:
+def test_the_same_model_draws_the_same_grid(pipe_dir: Path, clip_dir: Path, tmp_path: Path) -> None:
+    """Also when what encoded the samples is freed, as stage 2 does."""
     pipe = load_pipeline(pipe_dir, "cpu")
     validation = Validation(pipe, [("a man", "with a beard"), ("a man", "smiling")], LOG)
     before = torch.random.get_rng_state()
-    one, two = (validation.draw(pipe.unet.train(), tmp_path / name, 0) for name in ("one", "two"))
+    one = validation.draw(pipe.unet.train(), tmp_path / "one", 0)
+    free_encoders(pipe.vae, FrozenClip.from_pretrained(clip_dir))
+    two = validation.draw(pipe.unet.train(), tmp_path / "two", 0)
     assert (pixels(one) == pixels(two)).all() and pipe.unet.training
     assert torch.equal(torch.random.get_rng_state(), before)
     texts = validation.portraits(pipe.unet, validation.base)
