@@ -21,6 +21,7 @@ from spf_bench.testset import SHOWN
 from spf_bench.triple import Triple
 
 BATCH = 32
+OUT = Path("runs")
 REFERENCE = "original"
 LISTED = 10
 
@@ -31,7 +32,7 @@ def score_folders(
     captions: Path,
     *,
     name: str | None = None,
-    out: Path = Path("runs"),
+    out: Path = OUT,
     suite: str = "world",
     metrics: Sequence[str] = (),
     batch: int = BATCH,
@@ -76,7 +77,9 @@ def score_folders(
     _refuse_unfit(chosen, found, triples, metrics)
     _tell(found, say)
     with precision.using(dtype):
-        words = {"--originals": originals, "--customised": customised, "--captions": captions}
+        words: dict[str, Path | str] = {"--originals": originals, "--customised": customised, "--captions": captions}
+        words |= {"--name": called} | ({} if category is None else {"--category": category})
+        words |= {} if out == OUT else {"--out": out}
         where = share.device or pick_device(device)
         setting = Setting(chosen, known, limit, out, batch, where, tuple(metrics), words, found)
         ours, reference = Job.of(setting, called, found.pairs), Job.of(setting, REFERENCE, found.pairs)

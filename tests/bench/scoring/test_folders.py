@@ -94,6 +94,14 @@ def test_more_metrics_may_follow(theirs, tmp_path):
     assert both.scores["all"]["clip_t"] == first.scores["all"]["clip_t"]
 
 
+def test_both_records_have_the_command_that_makes_them(theirs, tmp_path):
+    record = scored(theirs, tmp_path / "runs", name="mine", category="clothing")
+    options = ("--name mine", "--category clothing", f"--out {tmp_path / 'runs'}")
+    assert all(option in record.command for option in options)
+    records = [RunRecord.load(path) for path in (tmp_path / "runs").rglob("record.json")]
+    assert [one.command for one in records] == [record.command] * 2
+
+
 def test_an_unknown_metric_leaves_nothing_behind(theirs, tmp_path):
     with pytest.raises(UserError, match="no metric of the suite 'mini' is called 'clip'"):
         scored(theirs, tmp_path / "runs", metrics=["clip"])
