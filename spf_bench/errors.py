@@ -1,5 +1,6 @@
 """Errors a user can mend: what failed, why, and the command or change that mends it."""
 
+import shlex
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from difflib import get_close_matches
@@ -82,6 +83,11 @@ def unknown(kind: str, name: str, known: Iterable[str], listing: str) -> UserErr
     near = get_close_matches(name, names, n=1, cutoff=0.5)
     why = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(names) or 'none'}"
     return UserError(f"no {kind} is called {name!r}", why, listing)
+
+
+def quoted(path: object) -> str:
+    """Return a path, or a name that may be one, as it is typed in a command: quoted where a shell would split it."""
+    return shlex.quote(str(path))
 
 
 def installing(extra: str) -> str:

@@ -8,6 +8,7 @@ from rich.markup import escape
 
 from spf_bench.cli.console import err, out
 from spf_bench.cli.options import DEFAULT_RUNS, Runs, new_folder
+from spf_bench.errors import quoted
 from spf_bench.table.layout import Format
 
 study = typer.Typer(no_args_is_help=True, help="Ask people which of two methods' portraits is better.")
@@ -62,12 +63,13 @@ def make(
 
 def _next(to: Path, static: bool) -> None:
     if not static:
-        out.print(f"next         spf-bench study serve {escape(str(to))}", soft_wrap=True)
+        out.print(f"next         spf-bench study serve {escape(quoted(to))}", soft_wrap=True)
         return
     ballot = to / "ballot.html"
     out.print(f"ballot       {escape(str(ballot))}  ({ballot.stat().st_size / 1e6:.1f} MB)", soft_wrap=True)
     out.print(
-        f"answers      into {escape(str(to / 'answers'))}, then spf-bench study tally {escape(str(to))}", soft_wrap=True
+        f"answers      into {escape(str(to / 'answers'))}, then spf-bench study tally {escape(quoted(to))}",
+        soft_wrap=True,
     )
 
 
@@ -90,7 +92,7 @@ def serve(
     if host not in ("127.0.0.1", "localhost", "::1"):
         err.print("[yellow]note[/] this is plain HTTP: put a proxy with TLS before it where it leaves your network")
     server.run()
-    out.print(f"stopped; count the votes with  spf-bench study tally {escape(str(folder))}", soft_wrap=True)
+    out.print(f"stopped; count the votes with  spf-bench study tally {escape(quoted(folder))}", soft_wrap=True)
 
 
 @study.command()
