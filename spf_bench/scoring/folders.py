@@ -6,7 +6,7 @@ from pathlib import Path
 
 from spf_bench.environment import pick_device
 from spf_bench.errors import Problem, UserError
-from spf_bench.files.outside import id_fault
+from spf_bench.files.outside import ID_RULE, as_id, name_fault
 from spf_bench.metrics import precision
 from spf_bench.progress import Progress, Silent
 from spf_bench.record import RunRecord
@@ -53,7 +53,7 @@ def score_folders(
         originals: Folder of the original portraits, files ``ID.png``.
         customised: Folder of the method's portraits.
         captions: CSV or JSONL with ``base``, ``target``, and ``id`` or ``file_name``.
-        name: The method's name in records and tables; by default that of its folder.
+        name: The method's name in records and tables; by default that of its folder, made fit to be one.
         out: Folder of runs that gets the records, and shares its cache.
         suite: Whose judges score.
         metrics: Keys of the metrics to score; none: all of the suite.
@@ -73,7 +73,7 @@ def score_folders(
     chosen, known = get_suite(suite), read_captions(captions, category)
     triples = _head(known, limit)
     found = match(triples, [triple.id for triple in known.triples], originals, customised)
-    called = _called(name or customised.absolute().name)
+    called = _called(name, customised.absolute().name)
     _refuse_unfit(chosen, found, triples, metrics)
     _tell(found, say)
     with precision.using(dtype):
@@ -99,11 +99,14 @@ def _head(known: Captions, limit: int | None) -> Sequence[Triple]:
     return known.triples[:limit]
 
 
-def _called(name: str) -> str:
-    fault = "is the name of the originals' own row" if name == REFERENCE else id_fault(name)
+def _called(name: str | None, folder: str) -> str:
+    """Return what the method is called: as was asked, or like the folder of its images."""
+    called = name or as_id(folder)
+    fault = "is the name of the originals' own row" if called == REFERENCE else name_fault(called)
     if fault:
-        raise UserError(f"--name {name} does not do", fault, "choose another with --name")
-    return name
+        what = f"--name {name} does not do" if name else f"a method cannot be called like its folder {folder}"
+        raise UserError(what, fault if called else ID_RULE, "choose another with --name")
+    return called
 
 
 def _refuse_unfit(suite: Suite, found: Matched, triples: Sequence[Triple], metrics: Sequence[str]) -> None:

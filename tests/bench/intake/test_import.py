@@ -155,7 +155,12 @@ def test_where_it_goes_must_be_free_and_well_named(tmp_path: Path) -> None:
     (tmp_path / "taken").mkdir()
     (tmp_path / "taken" / "file").write_text("")
     (tmp_path / "link").symlink_to(tmp_path / "nowhere")
-    for name, expected in (("taken", "there already"), ("link", "there already"), ("a b", "is no id"), ("..", "is no")):
+    for name, expected in (
+        ("taken", "there already"),
+        ("link", "there already"),
+        ("my set ä", "my set ä is no id: ASCII letters"),
+        ("..", "is no"),
+    ):
         with pytest.raises(UserError, match=expected):
             import_captions(source, tmp_path / name)
     (tmp_path / "empty").mkdir()

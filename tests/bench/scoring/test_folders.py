@@ -145,6 +145,18 @@ def test_the_command_warns_scores_and_shows_the_table(theirs, tmp_path, cli):
     assert "images made elsewhere" in said.output and "record  " in said.output
 
 
+def test_a_method_is_called_like_its_folder_as_far_as_that_goes(theirs, tmp_path):
+    theirs.images = theirs.images.rename(theirs.images.with_name("bilder ß"))
+    assert scored(theirs, tmp_path / "runs", name=None, metrics=["clip_t"]).method.name == "bilder"
+    theirs.images = theirs.images.rename(theirs.images.with_name("画像"))
+    with pytest.raises(UserError, match="a method cannot be called like its folder 画像") as caught:
+        scored(theirs, tmp_path / "runs", name=None)
+    assert caught.value.why.startswith("ASCII letters")
+    with pytest.raises(UserError, match="--name bilder ß does not do") as caught:
+        scored(theirs, tmp_path / "runs", name="bilder ß")
+    assert caught.value.why.startswith("bilder ß is no id: ASCII letters, digits")
+
+
 @pytest.mark.parametrize(("words", "why"), [(["--limit", "9"], "6 rows"), (["--name", "original"], "own row")])
 def test_what_cannot_be_meant_is_refused(theirs, tmp_path, cli, words, why):
     said = cli("score", *theirs.words, "--out", tmp_path / "runs", *words)
