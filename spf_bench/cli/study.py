@@ -102,7 +102,7 @@ def tally(
         list[Path] | None,
         typer.Option("--answers", help="Files that were sent back, or a folder of them.", metavar="PATH"),
     ] = None,
-    kind: Annotated[Format, typer.Option("--format", help="How to print.")] = Format.text,
+    kind: Annotated[Format, typer.Option("--format", help="Plain text, Markdown, CSV, LaTeX or JSON.")] = Format.text,
     least_right: Annotated[float, typer.Option(min=0, max=1, help="Share of attention checks to get right.")] = 0.75,
     least_done: Annotated[float, typer.Option(min=0, max=1, help="Share of the ballot to answer.")] = 0.5,
     least_seconds: Annotated[float, typer.Option(min=0, help="Median seconds for an answer, at least.")] = 1.0,
