@@ -1,9 +1,13 @@
 """Errors a user can mend: what failed, why, and the command or change that mends it."""
 
-from collections.abc import Iterable, Iterator
+import shlex
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from difflib import get_close_matches
+from string import digits
 from typing import NamedTuple
+
+MANY = 32  # names: more are no list to read
 
 
 class Problem(NamedTuple):
@@ -79,9 +83,23 @@ def unknown(kind: str, name: str, known: Iterable[str], listing: str) -> UserErr
         listing: The command that lists them.
     """
     names = sorted(known)
-    near = get_close_matches(name, names, n=1, cutoff=0.5)
-    why = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(names) or 'none'}"
+    near = get_close_matches(name, names, n=1)
+    listed = f"known: {_listed(names)}"
+    hint = f"did you mean {near[0]!r}?" if near else ""
+    why = f"{hint} {listed}".strip() if len(names) > MANY else hint or listed
     return UserError(f"no {kind} is called {name!r}", why, listing)
+
+
+def _listed(names: Sequence[str]) -> str:
+    """Return sorted names; of many that differ in their numbers alone, the first and the last."""
+    if len(names) > MANY and len({name.rstrip(digits) for name in names}) == 1:
+        return f"{names[0]} to {names[-1]}"
+    return ", ".join(names) or "none"
+
+
+def quoted(path: object) -> str:
+    """Return a path, or a name that may be one, as it is typed in a command: quoted where a shell would split it."""
+    return shlex.quote(str(path))
 
 
 def installing(extra: str) -> str:

@@ -41,7 +41,7 @@ def ablate(
     records: Records = None,
     device: Device = None,
     threads: Threads = None,
-    kind: Annotated[Format, typer.Option("--format", help="Plain text, Markdown, CSV or LaTeX.")] = Format.text,
+    kind: Annotated[Format, typer.Option("--format", help="Plain text, Markdown, CSV, LaTeX or JSON.")] = Format.text,
     published: Annotated[bool, typer.Option("--published", help="Also print the paper's figures, apart.")] = False,
 ) -> None:
     """Train and score the variants of one of the paper's ablation tables, and print it: mean over seeds, intervals.

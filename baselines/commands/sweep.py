@@ -43,7 +43,7 @@ def sweep(
     ] = None,
     device: Device = None,
     threads: Threads = None,
-    kind: Annotated[Format, typer.Option("--format", help="Plain text, Markdown, CSV or LaTeX.")] = Format.text,
+    kind: Annotated[Format, typer.Option("--format", help="Plain text, Markdown, CSV, LaTeX or JSON.")] = Format.text,
 ) -> None:
     """Train and score SPF over a range of each loss weight, the others as in the preset; print and plot FID.
 

@@ -13,7 +13,10 @@ from spf_bench.cli.options import LARGEST_SEED, Changes, Device, Suite, Threads,
 def train(
     method: Annotated[str, typer.Option(help="spf: both stages; naive: stage 1 alone.")] = "spf",
     preset: Annotated[
-        str | None, typer.Option(help="paper, paper-fp16, a100, world, quick; by default paper, world without --data.")
+        str | None,
+        typer.Option(
+            help="paper, paper-fp16, a100, world, world-quick (or quick); else paper, or world without --data."
+        ),
     ] = None,
     data: Annotated[
         Path | None, typer.Option(help="Folder with metadata.jsonl and images, or WebDataset tars.", metavar="DIR")

@@ -10,7 +10,7 @@ from rich.markup import escape
 from spf_bench.cli.console import err, out
 from spf_bench.cli.options import Changes, Device, Limit, Preset, Runs, Seed, Suite, TestSet, Threads
 from spf_bench.cli.paper import AllowPickle, Also, Base, Precision, Trainset, WeightsDir, refuse_elsewhere
-from spf_bench.errors import UserError
+from spf_bench.errors import UserError, quoted
 
 if TYPE_CHECKING:
     from spf_bench.run.plan import Run
@@ -155,4 +155,4 @@ def _after(asked: "list[Run]") -> None:
     typer.echo(render(tables, Format.text))
     for one in asked:
         out.print(f"record  {escape(str(one.folder / 'record.json'))}", soft_wrap=True)
-    out.print("again   spf-bench table" + ("" if runs == Path("runs") else f" --runs {escape(str(runs))}"))
+    out.print("again   spf-bench table" + ("" if runs == Path("runs") else f" --runs {escape(quoted(runs))}"))

@@ -8,6 +8,7 @@ from rich.markup import escape
 
 from spf_bench.cli.console import err, out
 from spf_bench.cli.options import DEFAULT_RUNS, LARGEST_SEED, Runs, finite, new_folder
+from spf_bench.errors import quoted
 from spf_bench.table.layout import Format
 
 study = typer.Typer(no_args_is_help=True, help="Ask people which of two methods' portraits is better.")
@@ -66,12 +67,13 @@ def make(
 
 def _next(to: Path, static: bool) -> None:
     if not static:
-        out.print(f"next         spf-bench study serve {escape(str(to))}", soft_wrap=True)
+        out.print(f"next         spf-bench study serve {escape(quoted(to))}", soft_wrap=True)
         return
     ballot = to / "ballot.html"
     out.print(f"ballot       {escape(str(ballot))}  ({ballot.stat().st_size / 1e6:.1f} MB)", soft_wrap=True)
     out.print(
-        f"answers      into {escape(str(to / 'answers'))}, then spf-bench study tally {escape(str(to))}", soft_wrap=True
+        f"answers      into {escape(str(to / 'answers'))}, then spf-bench study tally {escape(quoted(to))}",
+        soft_wrap=True,
     )
 
 
@@ -94,7 +96,7 @@ def serve(
     if host not in ("127.0.0.1", "localhost", "::1"):
         err.print("[yellow]note[/] this is plain HTTP: put a proxy with TLS before it where it leaves your network")
     server.run()
-    out.print(f"stopped; count the votes with  spf-bench study tally {escape(str(folder))}", soft_wrap=True)
+    out.print(f"stopped; count the votes with  spf-bench study tally {escape(quoted(folder))}", soft_wrap=True)
 
 
 @study.command()
@@ -104,7 +106,7 @@ def tally(
         list[Path] | None,
         typer.Option("--answers", help="Files that were sent back, or a folder of them.", metavar="PATH"),
     ] = None,
-    kind: Annotated[Format, typer.Option("--format", help="How to print.")] = Format.text,
+    kind: Annotated[Format, typer.Option("--format", help="Plain text, Markdown, CSV, LaTeX or JSON.")] = Format.text,
     least_right: Annotated[
         float, typer.Option(min=0, max=1, help="Share of attention checks to get right.", callback=finite)
     ] = 0.75,

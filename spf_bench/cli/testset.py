@@ -9,6 +9,7 @@ from rich.markup import escape
 from spf_bench.cli.console import err, out
 from spf_bench.cli.options import DEFAULT_RUNS, LARGEST_BATCH, Device, Limit, Runs, Suite, Threads, folder, new_folder
 from spf_bench.cli.paper import AllowPickle
+from spf_bench.errors import quoted
 
 if TYPE_CHECKING:
     from spf_bench.originals.verify import Place, Report
@@ -87,9 +88,9 @@ def _report_build(folder: Path, to: Path | None, n: int, whole: bool) -> None:
         out.print(f"shard done, others are not yet: the last one writes the manifest\nfolder  {escape(str(folder))}")
         return
     out.print(f"built   {_count(n, 'original')} in {escape(str(folder))}", soft_wrap=True)
-    out.print(f"verify  spf-bench testset verify {escape(str(to or folder))}", soft_wrap=True)
+    out.print(f"verify  spf-bench testset verify {escape(quoted(to or folder))}", soft_wrap=True)
     if to is not None:
-        out.print(f"use     spf-bench run --testset {escape(str(to))}", soft_wrap=True)
+        out.print(f"use     spf-bench run --testset {escape(quoted(to))}", soft_wrap=True)
 
 
 @testset.command()
@@ -157,7 +158,7 @@ def _print_report(found: "Report") -> None:
 def _advise(place: "Place", name: str, found: "Report") -> None:
     """Say how each kind of damage is mended."""
     ours = place.about is not None and not any(problem.subject.startswith("originals") for problem in found.files)
-    repair = f"spf-bench testset verify {name} --repair"
+    repair = f"spf-bench testset verify {quoted(name)} --repair"
     fixes = [repair] if ours else [problem.fix for problem in found.files] or ["restore its files"]
     err.print(f"[bold red]{len(found.files) + len(found.images):,} damaged[/]")
     for fix in dict.fromkeys(fixes):
@@ -205,7 +206,7 @@ def import_(
 
     n = import_captions(source, to, images, category, lambda text: err.print(f"[yellow]note[/] {escape(text)}"))
     out.print(f"imported  {_count(n, 'triple')} into {escape(str(to))}", soft_wrap=True)
-    out.print(f"use       spf-bench run --testset {escape(str(to))}", soft_wrap=True)
+    out.print(f"use       spf-bench run --testset {escape(quoted(to))}", soft_wrap=True)
 
 
 @testset.command()
@@ -219,7 +220,7 @@ def export(
 
     n = write(locate(name), to)
     out.print(f"exported  {_count(n, 'original')} to {escape(str(to))}", soft_wrap=True)
-    out.print(f"upload    hf upload OWNER/NAME {escape(str(to))} --repo-type dataset", soft_wrap=True)
+    out.print(f"upload    hf upload OWNER/NAME {escape(quoted(to))} --repo-type dataset", soft_wrap=True)
 
 
 def _count(n: int, thing: str) -> str:

@@ -10,6 +10,7 @@ from rich.markup import escape
 from spf_bench.cli.console import err, out
 from spf_bench.cli.options import LARGEST_BATCH, LARGEST_SEED, Device, Suite, Threads, finite, new_folder
 from spf_bench.cli.paper import AllowPickle
+from spf_bench.errors import quoted
 
 if TYPE_CHECKING:
     from spf_bench.trainset.card import Figures
@@ -165,5 +166,5 @@ def _report(to: Path, work: Path, figures: "Figures | None") -> None:
         return
     out.print(f"built   {figures.kept:,} of {figures.total:,} candidates in {escape(str(to))}", soft_wrap=True)
     out.print(f"card    {escape(str(to / 'README.md'))}", soft_wrap=True)
-    out.print(f"use     spf-bench train --data {escape(str(to))} --base-model ID_OR_PATH", soft_wrap=True)
+    out.print(f"use     spf-bench train --data {escape(quoted(to))} --base-model ID_OR_PATH", soft_wrap=True)
     out.print(f"remove  {escape(str(work))} once no other filters are wanted", soft_wrap=True)

@@ -5,7 +5,7 @@ from math import isfinite, nan
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from spf_bench.errors import UserError
+from spf_bench.errors import UserError, quoted
 from spf_bench.figures.ask import Ask
 from spf_bench.figures.style import FAINT, TONES, WIDTH, canvas, footnote
 from spf_bench.files.store import read_json
@@ -101,7 +101,7 @@ def _file(ask: Ask) -> Path:
         raise UserError(f"no sweep in {where}", "Fig. 13 is drawn from a sweep over loss weights", COMMAND)
     if len(found) > 1:
         named = ", ".join(map(str, found))
-        raise UserError("there is more than one sweep", named, f"spf-bench figure 13 --data {found[0]}")
+        raise UserError("there is more than one sweep", named, f"spf-bench figure 13 --data {quoted(found[0])}")
     return found[0]
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from spf_bench.triple import Category
 
 ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+ID_RULE = "ASCII letters, digits, '.', '_' and '-', at most 100, a letter or digit first"
 LONGEST = 1000  # characters: several times what 77 tokens hold
 SEEDS = 2**63
 SHA256 = re.compile("[0-9a-f]{64}")
@@ -20,7 +21,19 @@ def id_fault(value: object) -> str | None:
     """Say why something cannot be an id, which becomes the name of files; None where it can."""
     if isinstance(value, str) and ID.fullmatch(value):
         return None
-    return f"{short(value)} is no id: letters, digits, '.', '_' and '-', at most 100, a letter or digit first"
+    return f"{short(value)} is no id: {ID_RULE}"
+
+
+def name_fault(value: str) -> str | None:
+    """Say why somebody's own name for something cannot be an id, as it was typed; None where it can."""
+    if ID.fullmatch(value):
+        return None
+    return f"{value if value.isprintable() else ascii(value)} is no id: {ID_RULE}"
+
+
+def as_id(name: str) -> str:
+    """Return the name of a file or folder with '-' for what an id cannot have; empty where nothing would be left."""
+    return name if ID.fullmatch(name) else re.sub("[^A-Za-z0-9._-]+", "-", name).strip("._-")[:100]
 
 
 def text_fault(value: object) -> str | None:

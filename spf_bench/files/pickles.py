@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from spf_bench.errors import UserError
+from spf_bench.errors import UserError, quoted
 
 ALLOW = "SPF_BENCH_ALLOW_PICKLE"
 SUFFIXES = (".bin", ".ckpt", ".pickle", ".pkl", ".pt", ".pth")
@@ -40,7 +40,7 @@ def refuse_pickles(path: Path) -> None:
     if allowed() or not (parts or is_pickle(path)):
         return
     where = f"the weights of {', '.join(parts)} are pickles" if parts and parts != ["."] else "its weights are a pickle"
-    fix = f"spf-bench weights convert {path} {converted(path)}, or --allow-pickle"
+    fix = f"spf-bench weights convert {quoted(path)} {quoted(converted(path))}, or --allow-pickle"
     raise UserError(f"{path} is not loaded", f"{where}, which can run code when it is opened", fix)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from spf_bench import testset
 from spf_bench.errors import Problem, UserError
-from spf_bench.files.outside import category_fault, id_fault
+from spf_bench.files.outside import category_fault, name_fault
 from spf_bench.files.store import file_sha256, write_png
 from spf_bench.intake import pictures
 from spf_bench.intake.rows import read
@@ -36,9 +36,10 @@ def import_captions(
         UserError: Something is wrong; all of it is named, and nothing is written.
     """
     name = to.absolute().name
-    wrong = id_fault(name) or (category and category_fault(category))
-    if wrong:
-        raise UserError("cannot import", str(wrong), "choose another")
+    if wrong := name_fault(name):
+        raise UserError("cannot import", wrong, "choose another folder with --to")
+    if category is not None and (wrong := category_fault(category)):
+        raise UserError("cannot import", wrong, "choose another")
     refuse_occupied(to)
     table = read(source)
     mixed = list(cases(table.rows, name, category))

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from spf_bench.errors import UserError
+from spf_bench.errors import UserError, quoted
 from spf_bench.files.store import file_sha256
 from spf_bench.originals.about import BUILD, DECIDING, About, differences
 from spf_bench.originals.manifest import MANIFEST
@@ -43,10 +43,10 @@ def manifest_sha256(folder: Path, asked: Mapping[str, Any]) -> str:
     """
     about, manifest = About.load(folder), folder / MANIFEST
     if about is None or not manifest.is_file():
-        fix = f"go on with spf-bench testset build --to {folder.parent} ..."
+        fix = f"go on with spf-bench testset build --to {quoted(folder.parent)} ..."
         raise UserError(f"the originals of {folder.parent} are not finished", "", fix)
     problems = list(differences(about.origin, asked, DECIDING))
     if problems:
-        fix = f"run with --testset {about.captions}, which makes originals of its own, or build anew"
+        fix = f"run with --testset {quoted(about.captions)}, which makes originals of its own, or build anew"
         raise UserError(f"the originals of {folder.parent} are not what this run would make", "", fix, problems)
     return file_sha256(manifest)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from spf_bench import testset as testsets
-from spf_bench.errors import Problem, UserError
+from spf_bench.errors import Problem, UserError, quoted
 from spf_bench.files.store import copy_file, file_sha256, write_text
 from spf_bench.intake.write import new_folder, refuse_occupied
 from spf_bench.originals.about import About
@@ -28,12 +28,13 @@ def export(place: Place, to: Path) -> int:
     found = examine(place)
     if not found.sound:
         problems = [*found.files, *(Problem(f"{triple.id}.png", state, "") for triple, state in found.images)]
-        raise UserError(f"{place.folder} is damaged", "", f"spf-bench testset verify {place.folder} --repair", problems)
+        fix = f"spf-bench testset verify {quoted(place.folder)} --repair"
+        raise UserError(f"{place.folder} is damaged", "", fix, problems)
     testset = captions(place)
     with new_folder(to) as part:
         triples = _gathered(place, testset, part / SPLIT)
         if not triples:
-            fix = f"spf-bench testset build --captions {place.folder} --to DIR"
+            fix = f"spf-bench testset build --captions {quoted(place.folder)} --to DIR"
             raise UserError(f"{place.folder} has no originals", "captions are all there is", fix)
         write_text(part / SPLIT / "metadata.jsonl", "".join(_row(triple, part / SPLIT) for triple in triples))
         about = place.about or about_frozen(place.folder)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from spf_bench import testset as testsets
-from spf_bench.errors import UserError, explained
+from spf_bench.errors import UserError, explained, quoted
 from spf_bench.files.store import file_sha256, write_atomic, write_bytes
 from spf_bench.originals.about import DECIDING, About, differences
 from spf_bench.originals.built import built, caption_files
@@ -39,7 +39,7 @@ def freeze(testset: TestSet, originals: Path) -> Path:
         raise UserError(f"{originals} are not the originals of {testset.name}", fix="spf-bench testset build")
     sums = manifest.sound(testset.triples)
     if lacking := len(testset.triples) - len(sums):
-        fix = f"spf-bench testset verify {originals}"
+        fix = f"spf-bench testset verify {quoted(originals)}"
         raise UserError(f"{lacking} originals of {testset.name} are not there", "", fix)
     pictures = [image(originals, triple).read_bytes() for triple in testset.triples]
     ids = [triple.id for triple in testset.triples]

@@ -3,7 +3,7 @@
 from contextlib import nullcontext
 from pathlib import Path
 
-from spf_bench.errors import Problem, UserError
+from spf_bench.errors import Problem, UserError, quoted
 from spf_bench.files.locks import LOCK, hold
 from spf_bench.models.backbone import Backbone
 from spf_bench.originals.about import About, begin
@@ -57,7 +57,7 @@ def _verified(testset: TestSet, n: int, folder: Path) -> str:
     states = {triple.id: manifest.state(triple) for triple in testset.triples[:n]}
     problems = [Problem(f"{key}.png", state, "") for key, state in states.items() if state is not None]
     if problems:
-        fix = f"spf-bench testset verify {testset.folder} --repair"
+        fix = f"spf-bench testset verify {quoted(testset.folder)} --repair"
         raise UserError(f"{len(problems)} originals of {testset.folder} are not as they were built", "", fix, problems)
     found = joint_sha256(manifest.sums, testset.triples[:n])
     assert found is not None  # all of them are as they were noted

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from spf_bench.errors import Problem, UserError
+from spf_bench.errors import Problem, UserError, quoted
 from spf_bench.files.intact import whole
 from spf_bench.files.pickles import converted
 from spf_bench.files.store import digest, file_sha256, folder_sha256, read_json
@@ -100,7 +100,9 @@ def _refuse_unfit(unet: Path, suite: "Suite") -> None:
     files = sorted(unet.glob(WEIGHTS))
     if not files and sorted(unet.glob("*.bin")):
         why = "its weights are a pickle, which can run code when it is opened"
-        raise UserError(f"{unet} is not loaded", why, f"spf-bench weights convert {unet} {converted(unet)}")
+        raise UserError(
+            f"{unet} is not loaded", why, f"spf-bench weights convert {quoted(unet)} {quoted(converted(unet))}"
+        )
     problems = [Problem(file.name, "is cut short", "copy it again") for file in files if not whole(file)]
     if problems or not files:
         raise UserError(f"{unet} is not whole", "" if files else "it has a config and no weights", "", problems)

@@ -13,6 +13,7 @@ from spf_bench.suite import Sampling
 
 if TYPE_CHECKING:
     from spf_bench.scoring.job import Job
+    from spf_bench.scoring.setting import Setting
 
 UNKNOWN = Sampling("images made elsewhere", steps=0, guidance=0.0, dtype="uint8")
 
@@ -31,7 +32,7 @@ def asked(job: "Job", conditions: Conditions | None, keys: Sequence[str]) -> dic
         "schema": records.SCHEMA,
         "run": job.folder.name,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        "command": _command(job, conditions, keys),
+        "command": _command(setting, conditions, keys),
         "method": records.MethodFacts(job.name, title, "images made elsewhere", {}, False, reference),
         "suite": setting.suite.name,
         "testset": records.TestSetFacts(captions.name, captions.sha256, len(captions.triples)),
@@ -51,12 +52,12 @@ def asked(job: "Job", conditions: Conditions | None, keys: Sequence[str]) -> dic
     }
 
 
-def _command(job: "Job", conditions: Conditions | None, keys: Sequence[str]) -> str:
-    setting = job.setting
+def _command(setting: "Setting", conditions: Conditions | None, keys: Sequence[str]) -> str:
+    """Return what scores the method, and the originals beside it: they have no command of their own."""
     words = ["spf-bench", "score"]
-    for option, path in setting.words.items():
-        words += [option, str(path)]
-    words += ["--name", job.name, "--suite", setting.suite.name]
+    for option, value in setting.words.items():
+        words += [option, str(value)]
+    words += ["--suite", setting.suite.name]
     words += ["--metrics", ",".join(keys)] if keys else []
     words += ["--also", ",".join(setting.suite.on_request)] if setting.suite.on_request and not keys else []
     words += ["--limit", str(setting.limit)] if setting.limit is not None else []

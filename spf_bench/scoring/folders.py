@@ -6,7 +6,7 @@ from pathlib import Path
 
 from spf_bench.environment import pick_device
 from spf_bench.errors import Problem, UserError
-from spf_bench.files.outside import id_fault
+from spf_bench.files.outside import ID_RULE, as_id, name_fault
 from spf_bench.metrics import precision
 from spf_bench.progress import Progress, Silent
 from spf_bench.record import RunRecord
@@ -21,6 +21,7 @@ from spf_bench.testset import SHOWN
 from spf_bench.triple import Triple
 
 BATCH = 32
+OUT = Path("runs")
 REFERENCE = "original"
 LISTED = 10
 
@@ -31,7 +32,7 @@ def score_folders(
     captions: Path,
     *,
     name: str | None = None,
-    out: Path = Path("runs"),
+    out: Path = OUT,
     suite: str = "world",
     metrics: Sequence[str] = (),
     batch: int = BATCH,
@@ -52,7 +53,7 @@ def score_folders(
         originals: Folder of the original portraits, files ``ID.png``.
         customised: Folder of the method's portraits.
         captions: CSV or JSONL with ``base``, ``target``, and ``id`` or ``file_name``.
-        name: The method's name in records and tables; by default that of its folder.
+        name: The method's name in records and tables; by default that of its folder, made fit to be one.
         out: Folder of runs that gets the records, and shares its cache.
         suite: Whose judges score.
         metrics: Keys of the metrics to score; none: all of the suite.
@@ -72,12 +73,14 @@ def score_folders(
     chosen, known = get_suite(suite), read_captions(captions, category)
     triples = _head(known, limit)
     found = match(triples, [triple.id for triple in known.triples], originals, customised)
-    called = _called(name or customised.absolute().name)
+    called = _called(name, customised.absolute().name)
     _refuse_unfit(chosen, found, triples, metrics)
     _tell(found, say)
     with precision.using(dtype):
         chosen = chosen.limited_to(metrics)
-        words = {"--originals": originals, "--customised": customised, "--captions": captions}
+        words: dict[str, Path | str] = {"--originals": originals, "--customised": customised, "--captions": captions}
+        words |= {"--name": called} | ({} if category is None else {"--category": category})
+        words |= {} if out == OUT else {"--out": out}
         where = share.device or pick_device(device)
         setting = Setting(chosen, known, limit, out, batch, where, tuple(metrics), words, found)
         ours, reference = Job.of(setting, called, found.pairs), Job.of(setting, REFERENCE, found.pairs)
@@ -97,11 +100,14 @@ def _head(known: Captions, limit: int | None) -> Sequence[Triple]:
     return known.triples[:limit]
 
 
-def _called(name: str) -> str:
-    fault = "is the name of the originals' own row" if name == REFERENCE else id_fault(name)
+def _called(name: str | None, folder: str) -> str:
+    """Return what the method is called: as was asked, or like the folder of its images."""
+    called = name or as_id(folder)
+    fault = "is the name of the originals' own row" if called == REFERENCE else name_fault(called)
     if fault:
-        raise UserError(f"--name {name} does not do", fault, "choose another with --name")
-    return name
+        what = f"--name {name} does not do" if name else f"a method cannot be called like its folder {folder}"
+        raise UserError(what, fault if called else ID_RULE, "choose another with --name")
+    return called
 
 
 def _refuse_unfit(suite: Suite, found: Matched, triples: Sequence[Triple], metrics: Sequence[str]) -> None:

@@ -25,8 +25,8 @@ class Setting:
     device: str
     metrics: tuple[str, ...]
     """Keys of those asked for; empty: all."""
-    words: Mapping[str, Path]
-    """The command's folders and files, by option."""
+    words: Mapping[str, Path | str]
+    """What the command says of images, texts, names and places, by option."""
     found: Matched
 
     @cached_property

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from spf_bench.errors import Problem, UserError
+from spf_bench.errors import Problem, UserError, quoted
 from spf_bench.files.outside import short
 from spf_bench.study.model import ANSWERS, VOTES, Ballot, Study
 from spf_bench.study.votes import Votes
@@ -74,7 +74,7 @@ def collect(study: Study, folder: Path, sent: Sequence[Path] = ()) -> Given:
         raise UserError(f"{len(problems)} files are not answers to this study", problems=problems)
     everything = (*votes, *(answer for _, _, answers in found.values() for answer in answers))
     if not everything:
-        fix = f"spf-bench study serve {folder}, or put the files that were sent back into {folder / ANSWERS}"
+        fix = f"spf-bench study serve {quoted(folder)}, or put the files that were sent back into {folder / ANSWERS}"
         raise UserError(f"nobody has answered {folder} yet", "it has no vote", fix)
     return Given(everything, tuple(notes))
 

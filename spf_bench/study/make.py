@@ -40,6 +40,13 @@ def make(order: Order) -> Study:
     return study
 
 
+def _invitations(study: Study, static: bool) -> Iterator[tuple[object, ...]]:
+    """Yield the rows of the invitations: what follows the server's address, and what opens the one file, if any."""
+    yield ("participant", "code", "link", *(["file"] if static else []))
+    for one in study.ballots:
+        yield (one.number, one.code, f"/b/{one.code}/", *([f"{model.BALLOT}#{one.code}"] if static else []))
+
+
 def _write(order: Order, cast: Cast, chosen: Sequence[Unit], folder: Path) -> Study:
     facts = cast.source.table.rows[0].record
     study = Study(
@@ -58,11 +65,7 @@ def _write(order: Order, cast: Cast, chosen: Sequence[Unit], folder: Path) -> St
         ballots=tuple(_ballots(plan.deal(chosen, len(cast.pairs), order.size))),
     )
     study.save(folder)
-    head = ("participant", "code", "link")
-    link = model.BALLOT + "#{}" if order.static else "/b/{}/"
-    write_text(
-        folder / model.INVITATIONS, write_csv([head, *((b.number, b.code, link.format(b.code)) for b in study.ballots)])
-    )
+    write_text(folder / model.INVITATIONS, write_csv(_invitations(study, order.static)))
     if order.static:
         write_text(folder / model.BALLOT, static_ballot(study, folder))
     return study

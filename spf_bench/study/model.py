@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 
-from spf_bench.errors import UserError
+from spf_bench.errors import UserError, quoted
 from spf_bench.files import typed
 from spf_bench.files.outside import short
 from spf_bench.files.store import write_json
@@ -174,6 +174,6 @@ class Study:
         path = folder / STUDY
         if not path.is_file():
             raise UserError(
-                f"there is no study in {folder}", f"it has no {STUDY}", f"spf-bench study make --to {folder}"
+                f"there is no study in {folder}", f"it has no {STUDY}", f"spf-bench study make --to {quoted(folder)}"
             )
         return typed.load(cls, path, SCHEMA, "a study", "make it again")

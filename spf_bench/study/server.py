@@ -4,7 +4,7 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from spf_bench.errors import UserError, installing
+from spf_bench.errors import UserError, installing, quoted
 from spf_bench.study import page
 from spf_bench.study.model import IMAGES, VOTES, Ballot, Study
 from spf_bench.study.votes import ClosedError, Votes
@@ -123,7 +123,7 @@ def serve(folder: Path, host: str, port: int) -> Any:
             app, host=host, port=port, threads=THREADS, connection_limit=CONNECTIONS, asyncore_use_poll=True, ident=None
         )
     except OSError as error:
-        fix = f"spf-bench study serve {folder} --port {port + 1}"
+        fix = f"spf-bench study serve {quoted(folder)} --port {port + 1}"
         raise UserError(f"cannot listen at {host}:{port}", error.strerror or str(error), fix) from error
 
 

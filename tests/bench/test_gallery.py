@@ -5,12 +5,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageDraw
 
 from spf_bench.errors import UserError
 from spf_bench.figures.pictures import read
 from spf_bench.files.store import write_png
-from spf_bench.gallery import GAP, HEAD, LABEL, draw
+from spf_bench.gallery import GAP, HEAD, LABEL, MARGIN, draw, fitted
 from spf_bench.progress import Silent
 from spf_bench.report.portraits import gallery as report_gallery
 from spf_bench.run.execute import execute
@@ -82,3 +82,15 @@ def test_nothing_to_draw_is_said(planned: Planned, tmp_path: Path) -> None:
     shutil.rmtree(run.images)
     with pytest.raises(UserError, match="no run here holds its images"):
         draw(collect(run.runs), tmp_path / "out.png")
+
+
+@pytest.mark.parametrize(
+    "label",
+    ["SPF", "Untouched model, complete text", "SPF (spf.norm=mse, stage2.steps=1200, spf.phrase_map=minmax)", "W" * 60],
+)
+def test_a_long_label_is_broken_into_lines_that_fit(label: str) -> None:
+    text, font = fitted(label, LABEL - 2 * MARGIN, 128)
+    pen = ImageDraw.Draw(Image.new("L", (1, 1)))
+    left, top, right, bottom = pen.multiline_textbbox((0, 0), text, font=font)
+    assert right - left <= LABEL - 2 * MARGIN and bottom - top <= 128
+    assert "".join(text.split()) == "".join(label.split())

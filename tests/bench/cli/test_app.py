@@ -43,6 +43,7 @@ def test_every_run_scores_the_original_portraits_beside_the_method(cli: Cli, tmp
     ("words", "complaint"),
     [
         (("run", "--method", "spg"), "did you mean 'spf'"),
+        (("check", "nonsense"), "known: "),
         (("run", "--method", "spf", "--suite", "word"), "did you mean 'world'"),
         (("run", "--method", "spf", "--suite", "mini", "--testset", "mino"), "did you mean 'mini'"),
         (("run", "--method", "spf", "--suite", "mini", "--preset", "fast"), "no preset is called 'fast'"),

@@ -1,6 +1,7 @@
 """Pictures of maps: what is watched while a portrait is sampled, and how it is drawn."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -61,6 +62,16 @@ def test_pictures_of_a_run_are_drawn(cli: Cli, tmp_path: Path) -> None:
             sizes[what] = picture.size
     assert sizes["sfcm"][1] > sizes["attention"][1] and sizes["attention"][0] > sizes["sfcm"][0]
     assert len(list((tmp_path / "runs/cache/checkpoints").iterdir())) == 2
+
+
+def test_of_many_triples_the_first_and_the_last_are_named(frozen: testset.TestSet) -> None:
+    many = replace(frozen, triples=tuple(make_triples(512)))
+    with pytest.raises(UserError) as far:
+        find(many, "9999")
+    assert far.value.why == "known: mini-0000 to mini-0511"
+    with pytest.raises(UserError) as near:
+        find(many, "mini-05111")
+    assert near.value.why == "did you mean 'mini-0511'? known: mini-0000 to mini-0511"
 
 
 def test_a_triple_is_found_by_id_or_number(frozen: testset.TestSet) -> None:

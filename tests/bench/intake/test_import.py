@@ -12,7 +12,9 @@ from PIL import Image
 
 from spf_bench import testset
 from spf_bench.errors import UserError
+from spf_bench.files.pickles import refuse_pickles
 from spf_bench.intake.write import import_captions
+from spf_bench.study.model import Study
 from spf_bench.triple import Category
 from spf_bench.world.testset import noise_seed
 
@@ -153,7 +155,12 @@ def test_where_it_goes_must_be_free_and_well_named(tmp_path: Path) -> None:
     (tmp_path / "taken").mkdir()
     (tmp_path / "taken" / "file").write_text("")
     (tmp_path / "link").symlink_to(tmp_path / "nowhere")
-    for name, expected in (("taken", "there already"), ("link", "there already"), ("a b", "is no id"), ("..", "is no")):
+    for name, expected in (
+        ("taken", "there already"),
+        ("link", "there already"),
+        ("my set ä", "my set ä is no id: ASCII letters"),
+        ("..", "is no"),
+    ):
         with pytest.raises(UserError, match=expected):
             import_captions(source, tmp_path / name)
     (tmp_path / "empty").mkdir()
@@ -195,3 +202,16 @@ def test_the_command_says_what_to_do_next(tmp_path: Path, cli: Callable) -> None
     source = jsonl(tmp_path / "d.jsonl", plain)
     assert "category is missing" in cli("testset", "import", source, "--to", tmp_path / "e").output
     assert cli("testset", "import", source, "--to", tmp_path / "e", "--category", "clothing").exit_code == 0
+
+
+def test_commands_to_go_on_with_quote_a_path_with_a_space(tmp_path: Path, cli: Callable) -> None:
+    folder = tmp_path / "my sets"
+    said = cli("testset", "import", jsonl(tmp_path / "c.jsonl", GOOD), "--to", folder / "mine")
+    assert f"spf-bench run --testset '{folder / 'mine'}'\n" in said.stdout
+    with pytest.raises(UserError) as study:
+        Study.load(folder)
+    assert study.value.fix == f"spf-bench study make --to '{folder}'"
+    (folder / "model.ckpt").write_bytes(b"\x80\x02}q\x00.")
+    with pytest.raises(UserError) as pickled:
+        refuse_pickles(folder / "model.ckpt")
+    assert f"convert '{folder / 'model.ckpt'}' '{folder / 'model.safetensors'}'," in pickled.value.fix

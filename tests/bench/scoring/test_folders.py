@@ -151,6 +151,14 @@ def test_a_column_whose_metric_is_gone_is_not_dropped(theirs, tmp_path, monkeypa
     assert RunRecord.load(folder_of(before, tmp_path / "runs") / RECORD) == before
 
 
+def test_both_records_have_the_command_that_makes_them(theirs, tmp_path):
+    record = scored(theirs, tmp_path / "runs", name="mine", category="clothing")
+    options = ("--name mine", "--category clothing", f"--out {tmp_path / 'runs'}")
+    assert all(option in record.command for option in options)
+    records = [RunRecord.load(path) for path in (tmp_path / "runs").rglob("record.json")]
+    assert [one.command for one in records] == [record.command] * 2
+
+
 def test_an_unknown_metric_leaves_nothing_behind(theirs, tmp_path):
     with pytest.raises(UserError, match="no metric of the suite 'mini' is called 'clip'"):
         scored(theirs, tmp_path / "runs", metrics=["clip"])
@@ -192,6 +200,18 @@ def test_the_command_warns_scores_and_shows_the_table(theirs, tmp_path, cli):
     assert f"scored as changes: customised/{first.stem}.jpg" in said.output
     assert "no row of the captions has their id: customised/stray.png" in said.output
     assert "images made elsewhere" in said.output and "record  " in said.output
+
+
+def test_a_method_is_called_like_its_folder_as_far_as_that_goes(theirs, tmp_path):
+    theirs.images = theirs.images.rename(theirs.images.with_name("bilder ß"))
+    assert scored(theirs, tmp_path / "runs", name=None, metrics=["clip_t"]).method.name == "bilder"
+    theirs.images = theirs.images.rename(theirs.images.with_name("画像"))
+    with pytest.raises(UserError, match="a method cannot be called like its folder 画像") as caught:
+        scored(theirs, tmp_path / "runs", name=None)
+    assert caught.value.why.startswith("ASCII letters")
+    with pytest.raises(UserError, match="--name bilder ß does not do") as caught:
+        scored(theirs, tmp_path / "runs", name="bilder ß")
+    assert caught.value.why.startswith("bilder ß is no id: ASCII letters, digits")
 
 
 @pytest.mark.parametrize(("words", "why"), [(["--limit", "9"], "6 rows"), (["--name", "original"], "own row")])

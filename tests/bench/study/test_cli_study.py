@@ -1,5 +1,6 @@
 """The three commands one after another, and what they say to mistakes."""
 
+import csv
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from spf_bench.study.model import Study
+from spf_bench.study.server import create
 from spf_bench.study.votes import Votes
 from tests.bench.showcase import show
 
@@ -48,7 +50,10 @@ def test_one_file_ballot(cli: Cli, tmp_path: Path) -> None:
     size = ("--participants", 2, "--pairs", 2, "--checks", 0)
     done = cli("study", "make", "--runs", runs, "--to", tmp_path / "s", *size, "--static", "--testset", frozen.folder)
     assert done.exit_code == 0 and "ballot.html" in done.stdout
-    assert "ballot.html#01-" in (tmp_path / "s" / "invitations.csv").read_text()
+    first = next(csv.DictReader((tmp_path / "s" / "invitations.csv").open()))
+    assert first["file"] == f"ballot.html#{first['code']}"
+    asked = create(tmp_path / "s").test_client().get(first["link"])
+    assert asked.status_code == 200
 
 
 @pytest.mark.parametrize(
