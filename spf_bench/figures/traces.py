@@ -24,6 +24,9 @@ TITLES = {
     "kept": "Kept %",
 }
 """What may be traced, in the order of the panels; what a trace lacks has none."""
+HEAD = 0.3
+"""Inches above the curves, for their legend."""
+GRID = {"hspace": 0.62, "left": 0.07, "right": 0.99}
 SHOWN = 6
 """Checkpoints whose samples are shown."""
 COMMAND = "spf-bench train --trace --out runs/train/spf, and again with --set spf.response_loss=clip and another --out"
@@ -46,17 +49,17 @@ def supervision(ask: Ask) -> "Figure":
     keys = [key for key in TITLES if any(key in row for trace in traces for row in trace.rows)]
     samples = [line for trace in traces if (line := _samples(trace, last)).cells]
     rows = -(-len(keys) // 2)
-    curves, below = 2.1 * rows, 1.1 * len(samples)
+    curves, below = 2.1 * rows + HEAD, 1.1 * len(samples)
     figure = canvas(curves + below, WIDTH)
     parts: Any = figure.subfigures(2, 1, height_ratios=[curves, below]) if samples else [figure]
-    axes: Any = parts[0].subplots(rows, 2, squeeze=False, gridspec_kw={"hspace": 0.62, "left": 0.07, "right": 0.99})
+    axes: Any = parts[0].subplots(rows, 2, squeeze=False, gridspec_kw=GRID | {"top": 1 - (HEAD + 0.2) / curves})
     for place, key in zip(axes.flat, keys, strict=False):
         for trace, tone in zip(traces, TONES, strict=False):
             _curve(place, trace, last, key, tone)
         place.set(title=TITLES[key], xlabel=f"steps of {last}")
     for place in axes.flat[len(keys) :]:
         place.set_visible(False)
-    axes.flat[0].legend(loc="best")
+    parts[0].legend(*axes.flat[0].get_legend_handles_labels(), loc="upper right", ncols=4)  # over no line
     if samples:
         _pictures(parts[1], samples)
     return footnote(figure, _cautions(traces))

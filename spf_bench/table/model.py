@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from spf_bench.errors import UserError
 from spf_bench.plugins import reason
 from spf_bench.record import RECORD, SCORES, Column, RunRecord, Score
-from spf_bench.table.notes import Named, explain, explain_flags, extent
+from spf_bench.table.notes import Named, explain, explain_flags, extent, no_interval
 from spf_bench.table.ranking import Responses, places, responses
 from spf_bench.tracks import PARTS, Category, Place, Track
 
@@ -187,7 +187,7 @@ def table_of(entries: Sequence[Entry], category: str = ALL, notes: Iterable[str]
         Row(label(r, records), r, cells[r.run], r.run in found.silent, r.run in found.unknown) for r in records
     )
     n = max((s.n + s.missing for r in records for s in r.scores.get(category, {}).values()), default=0)
-    said = (*explain(rows, columns), *explain_flags(rows, told is not None), *notes)
+    said = (*explain(rows, columns), *no_interval(rows, columns), *explain_flags(rows, told is not None), *notes)
     return Table(_heading(records[0], category, n), columns, rows, said, n, category)
 
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from spf_bench.record import Column, RunRecord, Score
+from spf_bench.stats import FOLDS
 from spf_bench.tracks import Track
 
 if TYPE_CHECKING:
@@ -97,3 +98,11 @@ def explain(rows: Sequence["Row"], columns: Sequence[Column]) -> Iterator[str]:
             where = "" if missing or len(about) == len(rows) else f" ({', '.join(label for label, _ in about)})"
             measured = f" († {', '.join(missing)})" if missing else ""
             yield f"{column.title}{where}: {reason or 'not measured everywhere'}{measured}"
+
+
+def no_interval(rows: Sequence["Row"], columns: Sequence[Column]) -> Iterator[str]:
+    """Yield which scores of whole sets have no interval, the sets being too small to leave parts of them out."""
+    for column in columns:
+        scores = [row.cells[column.key].score for row in rows if column.key in row.cells]
+        if any(s.mean is not None and s.lo is None and 1 < s.n < 2 * FOLDS for s in scores):
+            yield f"{column.title}: no interval below {2 * FOLDS} images"

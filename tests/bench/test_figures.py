@@ -12,6 +12,8 @@ from spf_bench import overlays, testset
 from spf_bench.errors import UserError
 from spf_bench.figures import FIGURES, Ask, draw
 from spf_bench.figures.ask import choose
+from spf_bench.figures.style import drawing
+from spf_bench.figures.traces import supervision
 from spf_bench.tracks import Track
 from tests.bench.conftest import MiniSuite
 from tests.bench.showcase import put, put_maps, show, triples
@@ -166,6 +168,17 @@ def test_traces_are_drawn_with_their_samples(shown: Shown, tmp_path: Path) -> No
         assert holds(drawn("5", Ask(runs, data=(data,)), tmp_path), (10, 200, 30))
     with pytest.raises(UserError, match="is no trace"):
         draw("5", Ask(runs, data=(tmp_path,)), tmp_path)
+
+
+def test_the_legend_of_traces_lies_over_no_panel(tmp_path: Path) -> None:
+    rows = [{"stage": "stage2", "step": step, "clip_t": 0.1, "hps": 0.2} for step in (10, 20)]
+    (tmp_path / "trace.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    with drawing():
+        figure = supervision(Ask(tmp_path))
+    (legend,) = figure.legends
+    figure.draw_without_rendering()
+    box = legend.get_window_extent()
+    assert not any(box.overlaps(axes.get_tightbbox()) for axes in figure.axes)
 
 
 def test_every_figure_says_what_it_lacks(tmp_path: Path) -> None:

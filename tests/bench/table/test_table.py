@@ -316,3 +316,11 @@ def test_published_figures_say_that_they_are_of_another_suite(kind: Format) -> N
     text = render_published(kind)
     assert "20.41" in text and "0.14" in text
     assert "another suite" in text or kind is Format.csv
+
+
+@pytest.mark.parametrize(("n", "said"), [(39, True), (40, False)])
+def test_a_small_set_without_an_interval_is_explained(tmp_path: Path, n: int, said: bool) -> None:
+    scores = {"fid": replace(score(3.0, n), lo=None, hi=None), "clip_t": score(0.1, n), "kept": score(90.0, n)}
+    put(tmp_path, "original", scores={"all": scores}, n=n)
+    (table,) = build(collect(tmp_path))
+    assert ("FID: no interval below 40 images" in table.notes) is said

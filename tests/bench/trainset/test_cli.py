@@ -45,7 +45,7 @@ def test_the_world_builds_its_set(build: Callable[..., tuple[int, str]], tmp_pat
         (("--guidance", "nan"), ("--guidance",)),
         (("--match-top", "0", "--hps-drop", "1.5"), ("--match-top", "--hps-drop")),
         (("--hps-drop", "0.1", "--hps-min", "0.2"), ("--hps-min",)),
-        (("--hps-min", "nan"), ("is no score",)),
+        (("--hps-min", "nan"), ("--hps-min", "not a finite number")),
         (("--reward-min", "0"), ("suite world has no image_reward",)),
         (("--model", "../no such/model", "--match", "nobody/no-such-clip"), ("no such/model", "hf download")),
         (("--captioner", "no/such/place"), ("no such folder",)),
