@@ -69,6 +69,7 @@ def pretended_gpu() -> Iterator[None]:
     with ExitStack() as stack:
         for name, answer in answers.items():
             stack.enter_context(mock.patch.object(torch.cuda, name, lambda *_, _answer=answer, **__: _answer))
+        stack.enter_context(mock.patch.object(torch.accelerator, "current_accelerator", lambda *_, **__: None))
         for place, name, instead in _constructors():
             stack.enter_context(mock.patch.object(place, name, instead))
         stack.enter_context(_Watch())

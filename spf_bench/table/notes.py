@@ -4,7 +4,6 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from spf_bench.record import Column, RunRecord, Score
-from spf_bench.stats import FOLDS
 from spf_bench.tracks import Track
 
 if TYPE_CHECKING:
@@ -102,6 +101,8 @@ def explain(rows: Sequence["Row"], columns: Sequence[Column]) -> Iterator[str]:
 
 def no_interval(rows: Sequence["Row"], columns: Sequence[Column]) -> Iterator[str]:
     """Yield which scores of whole sets have no interval, the sets being too small to leave parts of them out."""
+    from spf_bench.stats import FOLDS  # it brings numpy and pandas, which no help needs
+
     for column in columns:
         scores = [row.cells[column.key].score for row in rows if column.key in row.cells]
         if any(s.mean is not None and s.lo is None and 1 < s.n < 2 * FOLDS for s in scores):
