@@ -1,12 +1,14 @@
 """The records that come with the repository stand beside runs of today, and its tables can be printed from them."""
 
+import json
 from pathlib import Path
 
 import pytest
 
 from baselines.experiment import Experiment
 from baselines.records import same_run
-from baselines.variants import ABLATIONS
+from baselines.sweep import plan
+from baselines.variants import ABLATIONS, LAMBDAS
 from spf_bench.scoring.fingerprint import fingerprint
 from spf_bench.suite import get_suite
 from spf_bench.table.model import Entry, collect
@@ -34,3 +36,15 @@ def test_every_variant_of_every_seed_is_among_them(shipped: list[Entry], number:
     ]
     asked += [experiment.run(name) for name in ("original", "prompt_only")]
     assert [run.command for run in asked if same_run(run, shipped) is None] == []
+
+
+def test_the_sweep_is_of_them(shipped: list[Entry], tmp_path: Path) -> None:
+    told = json.loads((REPORTS / "sweep" / "sweep.json").read_text())["scores"]
+    experiment = Experiment.of("world", None, None, "default", "cpu", None, None, tmp_path)
+    for sweep in plan(experiment, list(LAMBDAS), factors=(0, 0.25, 1, 4)):
+        for variant in sweep.variants.values():
+            entry = same_run(experiment.run("spf", variant.changes), shipped)
+            assert entry is not None, variant.name
+            assert {key: score.mean for key, score in entry.record.scores["all"].items()} == {
+                key: score["mean"] for key, score in told[variant.name].items()
+            }
