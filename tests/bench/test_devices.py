@@ -10,7 +10,7 @@ from spf_bench.record import RunRecord
 from tests.pretend_cuda import pretended_gpu
 
 
-@pytest.mark.parametrize("method", ["prompt_only", "naive", "spf"])
+@pytest.mark.parametrize("method", ["prompt_only", "spf"])
 def test_a_run_trains_samples_and_scores(cli: Callable[..., Any], tmp_path: Path, method: str) -> None:
     words = ("--method", method, "--suite", "mini", "--limit", 4, "--runs", tmp_path / "runs")
     with pretended_gpu():

@@ -2,11 +2,12 @@
 
 import json
 import os
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
+from select import select
+from typing import Any
 
 import numpy as np
 import pytest
@@ -130,17 +131,23 @@ def test_of_two_builds_in_one_folder_the_second_waits_and_makes_nothing_twice(
     planned_build: Builds, whole: Pixels, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first, second, said = planned_build(), planned_build(), list[str]()
-    ready, told = os.pipe()
+    (ready, tell_ready), (waits, tell_waits) = os.pipe(), os.pipe()
     child = os.fork()
     if child == 0:
         try:
-            real = make.render
-            monkeypatch.setattr(make, "render", lambda *a: (os.write(told, b"x"), time.sleep(0.1), real(*a))[-1])
+            real, patience = make.render, 60
+
+            def render(*given: Any) -> Any:
+                os.write(tell_ready, b"x")
+                select([waits], [], [], patience)
+                return real(*given)
+
+            monkeypatch.setattr(make, "render", render)
             first.execute(Silent())
         finally:
             os._exit(0)
     os.read(ready, 1)
-    monkeypatch.setattr(Silent, "note", lambda self, text: said.append(text))
+    monkeypatch.setattr(Silent, "note", lambda self, text: (said.append(text), os.write(tell_waits, b"x")))
     monkeypatch.setattr(make, "render", lambda *_: pytest.fail("sampled twice"))
     assert second.execute(Silent()) and os.waitpid(child, 0)[1] == 0
     assert f"waiting for process {child}" in said[0] and files(second.folder) == whole
